@@ -1,0 +1,146 @@
+//! Where labels come from and hits are found: one trait for the CPU and every GPU.
+//!
+//! A backend is a pure function, (commitment, index) → 16 B, and (labels, ciphers) → hits. What is decided from these,
+//! the VRF nonce, spot checks, resuming, is written once above it.
+
+pub mod cpu;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
+
+use std::ops::{ControlFlow, Range};
+
+pub use crate::backend::cpu::Cpu;
+use crate::identity::Commitment;
+use crate::label::Label;
+use crate::params::{ParamsError, ScryptParams};
+use crate::scan::{Hit, ScanJob};
+
+/// What a backend tells about itself.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// `cpu`, `vulkan`, …
+    pub kind: &'static str,
+    /// For people: the device's name.
+    pub name: String,
+    /// Worker threads on this machine.
+    pub threads: usize,
+}
+
+/// Which labels to compute, and how costly they are.
+pub struct LabelJob<'a> {
+    /// Cost parameters of the network.
+    pub scrypt: ScryptParams,
+    /// The labels.
+    pub labels: Labels<'a>,
+}
+
+/// A stretch of one set, or any labels of any sets.
+pub enum Labels<'a> {
+    /// The labels of one commitment with these indices.
+    Range(Commitment, Range<u64>),
+    /// Labels one by one; a verifier pools those of many proofs.
+    List(&'a [(Commitment, u64)]),
+}
+
+impl Labels<'_> {
+    /// The positions a sink is told: indices for a range, 0 … len for a list.
+    #[must_use]
+    pub fn positions(&self) -> Range<u64> {
+        match self {
+            Self::Range(_, indices) => indices.clone(),
+            Self::List(list) => 0..list.len() as u64,
+        }
+    }
+
+    /// What to compute at a position, which must be in [`Self::positions`].
+    pub(crate) fn at(&self, position: u64) -> (Commitment, u64) {
+        match self {
+            Self::Range(commitment, _) => (*commitment, position),
+            Self::List(list) => list[position as usize],
+        }
+    }
+}
+
+/// Why a device gave no labels or hits.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It can't be opened.
+    #[error("device {device} is not available: {reason}")]
+    Unavailable {
+        /// The device's id.
+        device: String,
+        /// Why, and what would help.
+        reason: String,
+    },
+    /// It has less memory than the job needs.
+    #[error("device {device} has too little memory: {bytes} more bytes were needed; use fewer threads or another device")]
+    OutOfMemory {
+        /// The device's id.
+        device: String,
+        /// What the failed request was for.
+        bytes: u64,
+    },
+    /// It stopped answering.
+    #[error("device {device} was lost in the middle of the work; check its driver and power, then run the same command again")]
+    DeviceLost {
+        /// The device's id.
+        device: String,
+    },
+    /// It computed a label that the CPU computes differently.
+    #[error("device {device} computed a wrong label at index {index}; nothing of that batch is kept, don't use this device")]
+    Wrong {
+        /// The device's id.
+        device: String,
+        /// Index of the wrong label.
+        index: u64,
+    },
+    /// The label function is not defined for these parameters.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+}
+
+impl Error {
+    /// Whether the device must not be asked again in this process.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::DeviceLost { .. } | Self::Wrong { .. })
+    }
+}
+
+/// Receives labels batch by batch: their positions (see [`Labels::positions`]) and the labels. `Break` ends the job early.
+pub type Sink<'a> = dyn FnMut(Range<u64>, &[Label]) -> ControlFlow<()> + 'a;
+
+/// A device that computes labels and scans them.
+pub trait Backend: Send {
+    /// What it is.
+    fn info(&self) -> &Info;
+
+    /// Computes the labels of `job` and hands them to `sink` in order, each batch while the next one is computed.
+    ///
+    /// # Errors
+    /// Every [`Error`]; what `sink` got before is right nevertheless.
+    fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error>;
+
+    /// Appends the hits of `labels` (the first has index `first`) in ascending order of (index, nonce).
+    ///
+    /// # Errors
+    /// Every [`Error`]; `hits` is then of no use.
+    fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error>;
+}
+
+/// The labels of a list, all at once. For the few labels of a proof or a spot check.
+///
+/// # Errors
+/// Every [`Error`] of the backend.
+pub fn label_list(
+    backend: &mut dyn Backend,
+    scrypt: ScryptParams,
+    list: &[(Commitment, u64)],
+) -> Result<Vec<Label>, Error> {
+    let mut labels = Vec::with_capacity(list.len());
+    backend.label(&LabelJob { scrypt, labels: Labels::List(list) }, &mut |_, batch| {
+        labels.extend_from_slice(batch);
+        ControlFlow::Continue(())
+    })?;
+    Ok(labels)
+}

@@ -1,0 +1,148 @@
+//! The CPU: a rayon pool of its own, one scratch a worker.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::{Backend, Error, Info, LabelJob, Labels, Sink};
+use crate::label::portable::{LANES, Scratch};
+use crate::label::{Label, portable, stored};
+use crate::scan::{Hit, ScanJob};
+
+/// Rows of scratch a worker fills per batch: about a third of a second's work.
+const ROWS_PER_BATCH: u64 = 1 << 21;
+
+/// Labels per worker and batch at most, so that a cheap label function does not ask for much memory.
+const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
+
+/// Labels a worker scans at a time.
+const SCAN_CHUNK: usize = 1 << 12;
+
+/// All labels and hits on the CPU.
+pub struct Cpu {
+    info: Info,
+    pool: ThreadPool,
+    /// One for each worker, made on first use; a worker only ever takes its own.
+    scratch: Vec<Mutex<Option<Scratch>>>,
+}
+
+impl Cpu {
+    /// A pool of `threads` workers; 0 means one for each core.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the system refuses the threads.
+    pub fn new(threads: usize) -> Result<Self, Error> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("label-{i}"))
+            .build()
+            .map_err(|e| Error::Unavailable { device: "cpu".into(), reason: format!("{e}; use fewer threads") })?;
+        let threads = pool.current_num_threads();
+        Ok(Self {
+            info: Info { kind: "cpu", name: "CPU".into(), threads },
+            pool,
+            scratch: (0..threads).map(|_| Mutex::new(None)).collect(),
+        })
+    }
+
+    fn batch_labels(&self, n: u32) -> u64 {
+        let each = (ROWS_PER_BATCH / u64::from(n)).clamp(LANES as u64, MAX_LABELS_PER_BATCH);
+        each * self.info.threads as u64
+    }
+
+    /// Makes the scratch of every worker, so that a lack of memory is an error here and not an abort later.
+    fn prepare(&self, n: u32) -> Result<(), Error> {
+        for slot in &self.scratch {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            if slot.as_ref().is_none_or(|scratch| scratch.n() != n) {
+                *slot = None;
+                *slot = Some(Scratch::new(n).map_err(|bytes| Error::OutOfMemory { device: "cpu".into(), bytes })?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes the labels at `positions` into `labels`. Runs on the pool.
+    fn fill(&self, what: &Labels<'_>, positions: Range<u64>, labels: &mut Vec<Label>) {
+        labels.clear();
+        labels.resize((positions.end - positions.start) as usize, [0; 16]);
+        labels.par_chunks_mut(LANES).enumerate().for_each(|(group, labels)| {
+            let first = positions.start + (group * LANES) as u64;
+            let jobs: [_; LANES] =
+                std::array::from_fn(|lane| what.at(first.saturating_add(lane as u64).min(positions.end - 1)));
+            let mut full = [[0; 32]; LANES];
+            // Every closure of this loop runs on the pool, so the index is there and names this worker alone.
+            let worker = rayon::current_thread_index().unwrap_or(0) % self.scratch.len();
+            let mut slot = self.scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(scratch) = slot.as_mut() {
+                portable::full_labels(scratch, &jobs[..labels.len()], &mut full[..labels.len()]);
+            }
+            for (label, full) in labels.iter_mut().zip(&full) {
+                *label = stored(full);
+            }
+        });
+    }
+}
+
+impl Backend for Cpu {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
+        job.scrypt.check()?;
+        let Range { start, end } = job.labels.positions();
+        if start >= end {
+            return Ok(());
+        }
+        self.prepare(job.scrypt.n)?;
+        let this = &*self;
+        let batch = this.batch_labels(job.scrypt.n);
+        let batch_from = |from: u64| from..from.saturating_add(batch).min(end);
+
+        let (mut ready, mut next) = (Vec::new(), Vec::new());
+        let mut positions = batch_from(start);
+        this.pool.install(|| this.fill(&job.labels, positions.clone(), &mut ready));
+        loop {
+            let following = batch_from(positions.end);
+            // The pool computes the next batch while this thread hands on the one that is ready.
+            let flow = this.pool.in_place_scope(|scope| {
+                if !following.is_empty() {
+                    let (following, next) = (following.clone(), &mut next);
+                    scope.spawn(move |_| this.fill(&job.labels, following, next));
+                }
+                sink(positions.clone(), &ready)
+            });
+            if flow.is_break() || following.is_empty() {
+                return Ok(());
+            }
+            std::mem::swap(&mut ready, &mut next);
+            positions = following;
+        }
+    }
+
+    fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
+        let scan_chunk = |(chunk, labels): (usize, &[Label])| {
+            let mut hits = Vec::new();
+            crate::scan::portable::scan(job, first + (chunk * SCAN_CHUNK) as u64, labels, &mut hits);
+            hits
+        };
+        // An ordered collect: chunks come back in the order of their labels, whichever worker was first.
+        let found: Vec<Vec<Hit>> =
+            self.pool.install(|| labels.par_chunks(SCAN_CHUNK).enumerate().map(scan_chunk).collect());
+        hits.extend(found.into_iter().flatten());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn passes_the_suite_with_any_number_of_threads() {
+        for threads in [1, 2, 3] {
+            crate::backend::suite::run(&mut || Box::new(super::Cpu::new(threads).unwrap()));
+        }
+    }
+}

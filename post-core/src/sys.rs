@@ -1,0 +1,11 @@
+//! What the standard library does not give the same way everywhere. The rest of the crate calls only these.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub(crate) use unix::{read_exact_at, sync_directory, write_all_at};
+#[cfg(windows)]
+pub(crate) use windows::{read_exact_at, sync_directory, write_all_at};

@@ -1,0 +1,21 @@
+//! Linux, macOS and the BSDs.
+
+use std::fs::File;
+use std::io::Result;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Reads all of `buffer` from `offset`; an early end is an error.
+pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<()> {
+    file.read_exact_at(buffer, offset)
+}
+
+/// Writes all of `data` at `offset`.
+pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> Result<()> {
+    file.write_all_at(data, offset)
+}
+
+/// Makes names created or replaced in `directory` survive a power cut.
+pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
+    File::open(directory)?.sync_all()
+}

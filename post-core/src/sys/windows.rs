@@ -1,0 +1,39 @@
+//! Windows. Never built nor run by us so far: untested.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind, Result};
+use std::os::windows::fs::FileExt;
+use std::path::Path;
+
+/// Reads all of `buffer` from `offset`; an early end is an error.
+pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> Result<()> {
+    while !buffer.is_empty() {
+        match file.seek_read(buffer, offset)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            read => {
+                buffer = &mut buffer[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes all of `data` at `offset`.
+pub(crate) fn write_all_at(file: &File, mut data: &[u8], mut offset: u64) -> Result<()> {
+    while !data.is_empty() {
+        match file.seek_write(data, offset)? {
+            0 => return Err(Error::from(ErrorKind::WriteZero)),
+            written => {
+                data = &data[written..];
+                offset += written as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Directories can't be synced here; replacing a file is durable by itself.
+pub(crate) fn sync_directory(_directory: &Path) -> Result<()> {
+    Ok(())
+}

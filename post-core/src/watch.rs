@@ -1,0 +1,85 @@
+//! Progress out, stop in: how a long job talks to the program around it. The bars live there, not here.
+
+use std::ops::Range;
+
+/// Something worth telling a person or a program.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Initialization begins: `done` of `total` labels were on disk already.
+    InitStarted {
+        /// Labels this run is responsible for.
+        total: u64,
+        /// Labels of these that an earlier run left.
+        done: u64,
+    },
+    /// `done` labels (earlier runs included) are written; `durable` says that they would survive a power cut.
+    Labels {
+        /// Labels on disk.
+        done: u64,
+        /// Whether a checkpoint has just been made.
+        durable: bool,
+    },
+    /// Labels that lie on disk without a known minimum are read back for the VRF nonce.
+    VrfRescan {
+        /// Labels to read.
+        labels: u64,
+    },
+    /// No label of the set is below the threshold; the search goes on past its end, from this index.
+    VrfSearchPastEnd {
+        /// First index past the end.
+        from: u64,
+    },
+    /// Work on the k2pow of some nonce groups begins.
+    PowStarted {
+        /// The groups of this pass.
+        groups: Range<u32>,
+        /// Hashes one group takes on average.
+        expected_hashes: f64,
+    },
+    /// RandomX's full-memory dataset is about to be built; this takes most of a minute.
+    DatasetStarted,
+    /// Hashes tried for the group at hand.
+    PowHashes {
+        /// Since the group began.
+        hashes: u64,
+    },
+    /// The k2pow of one group is found.
+    PowFound {
+        /// The group.
+        group: u32,
+        /// The smallest valid pow.
+        pow: u64,
+    },
+    /// A pass over the data begins.
+    PassStarted {
+        /// 0, 1, …
+        pass: u32,
+        /// The nonces it tries.
+        nonces: Range<u32>,
+        /// Labels it reads at most.
+        labels: u64,
+    },
+    /// Labels scanned so far in this pass.
+    Scanned {
+        /// Since the pass began.
+        labels: u64,
+    },
+}
+
+/// Receives events and may ask for a stop; both from any thread.
+pub trait Watch: Sync {
+    /// Called often, so keep it short.
+    fn event(&self, event: Event);
+
+    /// Once true it must stay true; the job ends soon after with a typed error and leaves durable state behind.
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+/// Listens to nothing, never stops.
+pub struct Silent;
+
+impl Watch for Silent {
+    fn event(&self, _event: Event) {}
+}
