@@ -1,10 +1,11 @@
 //! The label function, the work that fills the disk (POST.md section 2).
 //!
 //! [`reference`] is the readable judge: one label, written as the specification reads. The files below this module
-//! compute the same faster; [`portable`] is plain Rust for every machine.
+//! compute the same faster; [`portable`] runs on every machine.
 
 pub mod portable;
 pub mod reference;
+pub mod row;
 
 use pbkdf2::hmac::SimpleHmac;
 use sha3::Keccak512;

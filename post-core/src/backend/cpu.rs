@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Backend, Error, Info, LabelJob, Labels, Sink};
-use crate::label::portable::{LANES, Scratch};
-use crate::label::{Label, portable, stored};
+use crate::label::portable::{self, LANES};
+use crate::label::row::NativeRow;
+use crate::label::{Label, stored};
 use crate::scan::{Hit, ScanJob};
 
 /// Rows of scratch a worker fills per batch: about a third of a second's work.
@@ -19,6 +20,8 @@ const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 
 /// Labels a worker scans at a time.
 const SCAN_CHUNK: usize = 1 << 12;
+
+type Scratch = portable::Scratch<NativeRow>;
 
 /// All labels and hits on the CPU.
 pub struct Cpu {
@@ -56,7 +59,7 @@ impl Cpu {
     fn prepare(&self, n: u32) -> Result<(), Error> {
         for slot in &self.scratch {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            if slot.as_ref().is_none_or(|scratch| scratch.n() != n) {
+            if slot.as_ref().is_none_or(|scratch| !scratch.fits(n)) {
                 *slot = None;
                 *slot = Some(Scratch::new(n).map_err(|bytes| Error::OutOfMemory { device: "cpu".into(), bytes })?);
             }
