@@ -8,6 +8,8 @@ pub mod params;
 
 pub mod identity;
 
+pub mod plan;
+
 pub mod cipher;
 pub mod difficulty;
 pub mod index_packing;
@@ -16,5 +18,25 @@ pub mod scan;
 pub mod watch;
 
 pub mod backend;
+
+pub mod vrf;
+
+pub mod metadata;
+
+pub mod drive;
+mod journal;
+
+pub mod set;
+
+pub mod init;
+
+pub mod pow;
+
+pub mod proof;
+
+pub mod prove;
+
+mod choice;
+pub mod verify;
 
 mod sys;

@@ -61,7 +61,7 @@ impl NonceGroup {
 /// What a scan looks for.
 pub struct ScanJob<'a> {
     /// The groups of one pass, ascending.
-    pub groups: &'a [NonceGroup],
+    pub groups: &'a [&'a NonceGroup],
     /// What counts as a hit.
     pub difficulty: Difficulty,
 }

@@ -111,6 +111,7 @@ fn scans_equal_the_reference(backend: &mut dyn Backend) {
     for (msb, lsb) in difficulties {
         for groups in [0..1, 3..5, 254..256] {
             let groups: Vec<_> = groups.map(|g| NonceGroup::new(&challenge, g, u64::from(g) * 3)).collect();
+            let groups: Vec<_> = groups.iter().collect();
             let job = ScanJob { groups: &groups, difficulty: Difficulty { msb, lsb } };
             for labels in [&labels[..], &labels[..1], &labels[..513], &[]] {
                 let (mut expected, mut found) = (Vec::new(), Vec::new());

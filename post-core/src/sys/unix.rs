@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Result;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// Reads all of `buffer` from `offset`; an early end is an error.
@@ -18,4 +18,9 @@ pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> Result<()> 
 /// Makes names created or replaced in `directory` survive a power cut.
 pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
     File::open(directory)?.sync_all()
+}
+
+/// The same for two paths exactly when they share one filesystem and so its free space.
+pub(crate) fn filesystem_id(path: &Path) -> Result<u64> {
+    Ok(std::fs::metadata(path)?.dev())
 }

@@ -37,3 +37,11 @@ pub(crate) fn write_all_at(file: &File, mut data: &[u8], mut offset: u64) -> Res
 pub(crate) fn sync_directory(_directory: &Path) -> Result<()> {
     Ok(())
 }
+
+/// The same for two paths exactly when they share one volume: told by the drive letter or share the path begins with.
+pub(crate) fn filesystem_id(path: &Path) -> Result<u64> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    std::fs::canonicalize(path)?.components().next().hash(&mut hasher);
+    Ok(hasher.finish())
+}

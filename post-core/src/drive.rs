@@ -1,0 +1,128 @@
+//! One place that holds data files: a directory on a disk, or memory, or a disk that fails on purpose.
+
+mod dir;
+#[cfg(any(test, feature = "suite"))]
+mod faulty;
+#[cfg(any(test, feature = "suite"))]
+mod memory;
+
+use std::collections::BTreeMap;
+
+pub use dir::DirDrive;
+#[cfg(any(test, feature = "suite"))]
+pub use faulty::FaultyDrive;
+#[cfg(any(test, feature = "suite"))]
+pub use memory::MemoryDrive;
+
+use crate::metadata::Metadata;
+
+/// What a drive could not do, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The system refused.
+    #[error("cannot {action} {place}: {source}{}", cure(source))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        place: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file of ours does not hold what it should.
+    #[error("{place} is malformed: {reason}; restore it from a copy, or move it away if it is not yours")]
+    Malformed {
+        /// The file.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Somebody else is writing there.
+    #[error("{place} is in use by another process; wait for it or stop it")]
+    Busy {
+        /// The directory.
+        place: String,
+    },
+}
+
+/// What a person can do about common refusals.
+fn cure(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match source.kind() {
+        ErrorKind::NotFound => "; check the path, and that the drive is mounted",
+        ErrorKind::PermissionDenied => "; run as the user who owns it, or change its permissions",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free space there, then run the same command again: nothing is lost"
+        }
+        ErrorKind::ReadOnlyFilesystem => "; remount it writable (a failing disk turns read-only by itself)",
+        ErrorKind::NotADirectory => "; a directory is needed",
+        ErrorKind::UnexpectedEof => "; the file is shorter than it was, another program may have changed it",
+        _ => "; check the disk and its cable",
+    }
+}
+
+/// A place for the data files, the metadata and the journal of one set. Offsets are in bytes.
+pub trait Drive: Send + Sync {
+    /// For messages: which drive this is.
+    fn name(&self) -> String;
+
+    /// Makes it ready for writing, and keeps other writers out until this value is dropped. Again is no error.
+    ///
+    /// # Errors
+    /// [`DriveError::Busy`] or [`DriveError::Io`].
+    fn claim(&self) -> Result<(), DriveError>;
+
+    /// The data files it holds: number → bytes.
+    ///
+    /// # Errors
+    /// [`DriveError`], as with every function here.
+    fn held(&self) -> Result<BTreeMap<u32, u64>, DriveError>;
+
+    /// Fills `buffer` from a file; an early end is an error.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn read_at(&self, file: u32, offset: u64, buffer: &mut [u8]) -> Result<(), DriveError>;
+
+    /// Writes all of `data` into a file, which is made when missing.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`]; part of the data may have been written.
+    fn write_at(&self, file: u32, offset: u64, data: &[u8]) -> Result<(), DriveError>;
+
+    /// Returns once what was written to a file would survive a power cut.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`]; the data must then be taken for lost.
+    fn sync(&self, file: u32) -> Result<(), DriveError>;
+
+    /// The metadata, `None` when there is none.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`] or [`DriveError::Malformed`].
+    fn metadata(&self) -> Result<Option<Metadata>, DriveError>;
+
+    /// Replaces the metadata: at any moment either the old or the new is there, and the new is durable on return.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`]; the old is then still there.
+    fn replace_metadata(&self, metadata: &Metadata) -> Result<(), DriveError>;
+
+    /// The journal's bytes, `None` when there is none.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn journal(&self) -> Result<Option<Vec<u8>>, DriveError>;
+
+    /// Replaces the journal, as [`Drive::replace_metadata`] does.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`]; the old is then still there.
+    fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError>;
+
+    /// Free bytes, and a number that is the same for drives on one filesystem.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn free_space(&self) -> Result<(u64, u64), DriveError>;
+}

@@ -1,0 +1,105 @@
+//! A drive in memory, for tests.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Drive, DriveError};
+use crate::metadata::Metadata;
+
+/// Clones share their content, so a clone kept by the test survives whoever used the drive.
+#[derive(Clone, Default)]
+pub struct MemoryDrive(Arc<Mutex<Content>>);
+
+#[derive(Default)]
+struct Content {
+    files: BTreeMap<u32, Vec<u8>>,
+    metadata: Option<Metadata>,
+    journal: Option<Vec<u8>>,
+}
+
+impl MemoryDrive {
+    fn content(&self) -> std::sync::MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of all data files.
+    #[must_use]
+    pub fn files(&self) -> BTreeMap<u32, Vec<u8>> {
+        self.content().files.clone()
+    }
+
+    /// Puts a whole data file there.
+    pub fn set_file(&self, file: u32, bytes: Vec<u8>) {
+        self.content().files.insert(file, bytes);
+    }
+
+    /// Forgets the journal, as if another tool had made the data.
+    pub fn drop_journal(&self) {
+        self.content().journal = None;
+    }
+}
+
+impl Drive for MemoryDrive {
+    fn name(&self) -> String {
+        "memory".into()
+    }
+
+    fn claim(&self) -> Result<(), DriveError> {
+        Ok(())
+    }
+
+    fn held(&self) -> Result<BTreeMap<u32, u64>, DriveError> {
+        Ok(self.content().files.iter().map(|(file, bytes)| (*file, bytes.len() as u64)).collect())
+    }
+
+    fn read_at(&self, file: u32, offset: u64, buffer: &mut [u8]) -> Result<(), DriveError> {
+        let content = self.content();
+        let from = offset as usize;
+        let part = content.files.get(&file).and_then(|bytes| bytes.get(from..from + buffer.len()));
+        let part = part.ok_or_else(|| DriveError::Io {
+            action: "read",
+            place: crate::plan::Layout::file_name(file),
+            source: ErrorKind::UnexpectedEof.into(),
+        })?;
+        buffer.copy_from_slice(part);
+        Ok(())
+    }
+
+    fn write_at(&self, file: u32, offset: u64, data: &[u8]) -> Result<(), DriveError> {
+        let mut content = self.content();
+        let bytes = content.files.entry(file).or_default();
+        let (from, to) = (offset as usize, offset as usize + data.len());
+        if bytes.len() < to {
+            bytes.resize(to, 0);
+        }
+        bytes[from..to].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn sync(&self, _file: u32) -> Result<(), DriveError> {
+        Ok(())
+    }
+
+    fn metadata(&self) -> Result<Option<Metadata>, DriveError> {
+        Ok(self.content().metadata.clone())
+    }
+
+    fn replace_metadata(&self, metadata: &Metadata) -> Result<(), DriveError> {
+        self.content().metadata = Some(metadata.clone());
+        Ok(())
+    }
+
+    fn journal(&self) -> Result<Option<Vec<u8>>, DriveError> {
+        Ok(self.content().journal.clone())
+    }
+
+    fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError> {
+        self.content().journal = Some(journal.to_vec());
+        Ok(())
+    }
+
+    fn free_space(&self) -> Result<(u64, u64), DriveError> {
+        Ok((1 << 50, Arc::as_ptr(&self.0) as u64))
+    }
+}

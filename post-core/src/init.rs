@@ -1,0 +1,320 @@
+//! Fills drives with labels: plan × backend × drives, resumable. The only writer of labels.
+//!
+//! A run looks before it writes ([`prepare`]), claims the drives, then lets the backend compute while it writes, searches
+//! the VRF nonce and checkpoints: data synced, then journal replaced. What the journal does not count is computed again.
+
+mod resume;
+mod write;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::backend::{self, Backend};
+use crate::difficulty::vrf_threshold;
+use crate::drive::{Drive, DriveError};
+use crate::identity::{AtxId, NodeId};
+use crate::metadata::Metadata;
+use crate::params::{NetworkParams, ParamsError};
+use crate::plan::{DriveSpace, Layout, PlanError, place};
+use crate::set::{Problem, SetError, Survey, common_metadata, survey};
+use crate::vrf::{VrfNonce, VrfSearch};
+use crate::watch::Watch;
+
+/// What is to be there in the end.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The network.
+    pub params: NetworkParams,
+    /// The miner.
+    pub node_id: NodeId,
+    /// The ATX the data is bound to.
+    pub commitment_atx_id: AtxId,
+    /// Space units.
+    pub units: u32,
+    /// Bytes of each file but the last.
+    pub max_file_size: u64,
+    /// Only these files, for a set that is made on several machines; `None` means all.
+    pub files: Option<Range<u32>>,
+}
+
+/// Why a set could not be made or continued.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The network's parameters are not usable.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// The number of units is not allowed.
+    #[error("{units} units are not allowed on this network; use {min} to {max}")]
+    Units {
+        /// Asked for.
+        units: u32,
+        /// Fewest.
+        min: u32,
+        /// Most.
+        max: u32,
+    },
+    /// No proof could ever be made.
+    #[error("{num_labels} labels are too few for a proof: more than k1 = {k1} are needed; use more units")]
+    TooFewLabels {
+        /// Labels of the whole set.
+        num_labels: u64,
+        /// Expected hits.
+        k1: u32,
+    },
+    /// There is no way to lay the set out.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// What is on the drives can't be used.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// Another set is on the drives.
+    #[error("the drives hold another set: {difference}; use its values to continue it, or other directories")]
+    OtherSet {
+        /// What differs, wanted / there.
+        difference: String,
+    },
+    /// The labels on the drives cost something else.
+    #[error("{drive} was filled with labels of scrypt n = {there}, this network has n = {wanted}; give its --network, or other directories")]
+    OtherCost {
+        /// The drive.
+        drive: String,
+        /// N of this run.
+        wanted: u32,
+        /// N of the data.
+        there: u32,
+    },
+    /// Data that was there before holds a label that is not this set's.
+    #[error("the label at index {index} in {file} in {drive} is not one of this set; check identity and network, or move that file away to have it made again")]
+    WrongLabel {
+        /// Its index.
+        index: u64,
+        /// The file's name.
+        file: String,
+        /// The drive.
+        drive: String,
+    },
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] backend::Error),
+    /// Someone asked to stop; all that is written is durable.
+    #[error("stopped at {done} of {total} labels, all of them safe on disk; the same command continues")]
+    Stopped {
+        /// Labels on disk.
+        done: u64,
+        /// Labels wanted.
+        total: u64,
+    },
+}
+
+impl From<DriveError> for InitError {
+    fn from(error: DriveError) -> Self {
+        Self::Set(error.into())
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Labels that this run computed.
+    pub made: u64,
+    /// Labels of the files asked for, all of them on disk now.
+    pub labels: u64,
+    /// Bytes of the whole set, other shards included.
+    pub set_bytes: u64,
+    /// Whether the drives now hold the whole set.
+    pub complete: bool,
+    /// Index of the VRF nonce, where one is known.
+    pub nonce: Option<u64>,
+}
+
+impl Request {
+    /// The metadata of the set before its nonce is known.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        Metadata {
+            node_id: self.node_id,
+            commitment_atx_id: self.commitment_atx_id,
+            labels_per_unit: self.params.labels_per_unit,
+            num_units: self.units,
+            max_file_size: self.max_file_size,
+            nonce: None,
+            nonce_value: None,
+            last_position: None,
+            other: serde_json::Map::new(),
+        }
+    }
+
+    /// Checks everything that needs no look at a drive, and lays the set out.
+    ///
+    /// # Errors
+    /// [`InitError::Params`], [`InitError::Units`], [`InitError::Plan`], [`InitError::TooFewLabels`].
+    pub fn layout(&self) -> Result<Layout, InitError> {
+        let NetworkParams { min_units, max_units, k1, labels_per_unit, .. } = self.params;
+        self.params.check()?;
+        if !(min_units.max(1)..=max_units).contains(&self.units) {
+            return Err(InitError::Units { units: self.units, min: min_units.max(1), max: max_units });
+        }
+        let layout = Layout::new(self.units, labels_per_unit, self.max_file_size)?;
+        if layout.num_labels() <= u64::from(k1) {
+            return Err(InitError::TooFewLabels { num_labels: layout.num_labels(), k1 });
+        }
+        Ok(layout)
+    }
+}
+
+/// What a run would do: decided without writing anything.
+pub struct Plan {
+    layout: Layout,
+    /// What the drives say already.
+    existing: Option<Metadata>,
+    survey: Survey,
+    /// The files of this run: number → index of its drive.
+    place: BTreeMap<u32, usize>,
+    files: Range<u32>,
+}
+
+impl Plan {
+    /// How the set lies in files.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The files of this run and the index of the drive each lies or will lie on.
+    #[must_use]
+    pub fn place(&self) -> &BTreeMap<u32, usize> {
+        &self.place
+    }
+
+    fn labels(&self) -> u64 {
+        self.files.clone().map(|file| self.layout.file_bytes(file) / 16).sum()
+    }
+}
+
+/// Looks at the request and at the drives, and decides where every file goes. Nothing is written.
+///
+/// `quotas` are the most bytes of the set each drive may hold, in the order of `drives`; `None` leaves it to free space.
+///
+/// # Errors
+/// Every [`InitError`] but those of the work itself.
+pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<Plan, InitError> {
+    let layout = request.layout()?;
+    let existing = common_metadata(drives)?;
+    if let Some(difference) = existing.as_ref().and_then(|existing| request.metadata().difference(existing)) {
+        return Err(InitError::OtherSet { difference });
+    }
+    let survey = survey(drives, &layout)?;
+    let wrong: Vec<Problem> = survey.problems.iter().filter(|p| !p.is_unfinished()).cloned().collect();
+    if !wrong.is_empty() {
+        return Err(SetError::Problems(wrong).into());
+    }
+    let mut spaces = Vec::new();
+    for (index, drive) in drives.iter().enumerate() {
+        let (free, filesystem) = drive.free_space()?;
+        let quota = quotas.get(index).copied().flatten();
+        let held = survey.files.iter().filter(|(_, (on, _))| *on == index);
+        let held = held.map(|(file, (_, bytes))| (*file, *bytes)).collect();
+        spaces.push(DriveSpace { quota, free, filesystem, held });
+    }
+    let files = request.files.clone().unwrap_or(0..layout.num_files());
+    let place = place(&layout, files.clone(), &spaces)?;
+    Ok(Plan { layout, existing, survey, place, files })
+}
+
+/// Makes the set, or what is missing of it.
+///
+/// # Errors
+/// Every [`InitError`]. Whatever was counted as done stays; the same call continues.
+pub fn init(
+    request: &Request,
+    drives: &[Box<dyn Drive>],
+    quotas: &[Option<u64>],
+    backend: &mut dyn Backend,
+    watch: &dyn Watch,
+) -> Result<Outcome, InitError> {
+    let plan = prepare(request, drives, quotas)?;
+    for drive in plan.drives_in_use() {
+        drives[drive].claim()?;
+    }
+    // Another process may have written before the claim: only what is seen from now on counts.
+    let plan = prepare(request, drives, quotas)?;
+    let mut run = Run::new(request, drives, plan)?;
+    if run.nothing_to_do() {
+        return Ok(run.outcome(0));
+    }
+    run.adopt(backend, watch)?;
+    run.write_first_records()?;
+    let made = run.fill(backend, watch)?;
+    run.finish(backend, watch)?;
+    Ok(run.outcome(made))
+}
+
+impl Plan {
+    fn drives_in_use(&self) -> Vec<usize> {
+        let held = self.survey.files.values().map(|(drive, _)| *drive);
+        let mut drives: Vec<usize> = self.place.values().copied().chain(held).collect();
+        drives.sort_unstable();
+        drives.dedup();
+        drives
+    }
+}
+
+/// What is known of one data file.
+struct FileState {
+    drive: usize,
+    /// Labels from its beginning that are durable and right.
+    done: u64,
+    /// The smallest label among them.
+    search: VrfSearch,
+    /// Whether the search has seen all of them.
+    searched: bool,
+}
+
+/// A run after the drives were claimed.
+struct Run<'a> {
+    request: &'a Request,
+    drives: &'a [Box<dyn Drive>],
+    plan: Plan,
+    metadata: Metadata,
+    /// The files of this run and all others that are there.
+    files: BTreeMap<u32, FileState>,
+}
+
+impl<'a> Run<'a> {
+    fn full(&self, file: u32) -> u64 {
+        self.plan.layout.file_bytes(file) / 16
+    }
+
+    fn is_done(&self, file: u32) -> bool {
+        self.files.get(&file).is_some_and(|state| state.done == self.full(file))
+    }
+
+    /// Whether every file of the set, not only of this run, is whole.
+    fn complete(&self) -> bool {
+        (0..self.plan.layout.num_files()).all(|file| self.is_done(file))
+    }
+
+    /// Labels of this run's files that are on disk.
+    fn done(&self) -> u64 {
+        self.plan.files.clone().filter_map(|file| self.files.get(&file)).map(|state| state.done).sum()
+    }
+
+    fn new_search(&self, best: Option<VrfNonce>) -> VrfSearch {
+        let threshold = vrf_threshold(self.plan.layout.num_labels());
+        VrfSearch::new(self.metadata.commitment(), self.request.params.scrypt, threshold, best)
+    }
+
+    fn outcome(&self, made: u64) -> Outcome {
+        Outcome {
+            made,
+            labels: self.plan.labels(),
+            set_bytes: self.plan.layout.bytes(),
+            complete: self.complete(),
+            nonce: self.metadata.nonce,
+        }
+    }
+
+    fn stopped(&self) -> InitError {
+        InitError::Stopped { done: self.done(), total: self.plan.labels() }
+    }
+}

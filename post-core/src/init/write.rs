@@ -1,0 +1,187 @@
+//! The work itself: labels to disk with checkpoints, then the nonce, then the final metadata.
+
+use std::ops::{ControlFlow, Range};
+use std::time::{Duration, Instant};
+
+use super::{InitError, Run};
+use crate::backend::{Backend, LabelJob, Labels};
+use crate::drive::DriveError;
+use crate::journal::{FileProgress, Journal};
+use crate::label::Label;
+use crate::vrf::VrfNonce;
+use crate::watch::{Event, Watch};
+
+/// What a `kill -9` may cost: the labels since the last checkpoint. A file's end is always one.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the position of a search past the end is noted; it is small and goes to every drive.
+const POSITION_EVERY: Duration = Duration::from_secs(10);
+
+impl Run<'_> {
+    /// Computes and writes all labels that are missing. Returns how many.
+    pub(super) fn fill(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<u64, InitError> {
+        let before = self.done();
+        watch.event(Event::InitStarted { total: self.plan.labels(), done: before });
+        for indices in self.remaining() {
+            self.fill_range(indices, backend, watch)?;
+        }
+        Ok(self.done() - before)
+    }
+
+    /// The stretches of indices to compute, joined across files.
+    fn remaining(&self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for file in self.plan.files.clone().filter(|file| !self.is_done(*file)) {
+            let labels = self.plan.layout.file_labels(file);
+            let missing = labels.start + self.files.get(&file).map_or(0, |state| state.done)..labels.end;
+            match ranges.last_mut() {
+                Some(last) if last.end == missing.start => last.end = missing.end,
+                _ => ranges.push(missing),
+            }
+        }
+        ranges
+    }
+
+    fn fill_range(
+        &mut self,
+        indices: Range<u64>,
+        backend: &mut dyn Backend,
+        watch: &dyn Watch,
+    ) -> Result<(), InitError> {
+        let scrypt = self.request.params.scrypt;
+        let job = LabelJob { scrypt, labels: Labels::Range(self.metadata.commitment(), indices) };
+        let mut last_checkpoint = Instant::now();
+        let mut result = Ok(());
+        backend.label(&job, &mut |indices, labels| {
+            result = self.write(indices, labels, &mut last_checkpoint, watch);
+            if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        result
+    }
+
+    /// One batch: to the drives, through the VRF search, and to the journal when it is time.
+    fn write(
+        &mut self,
+        indices: Range<u64>,
+        labels: &[Label],
+        last_checkpoint: &mut Instant,
+        watch: &dyn Watch,
+    ) -> Result<(), InitError> {
+        let layout = self.plan.layout;
+        let stop = watch.stop();
+        for piece in layout.pieces(indices.clone()) {
+            let from = (piece.labels.start - indices.start) as usize;
+            let labels = &labels[from..][..(piece.labels.end - piece.labels.start) as usize];
+            let Some(state) = self.files.get_mut(&piece.file) else { continue };
+            self.drives[state.drive].write_at(piece.file, piece.offset, labels.as_flattened())?;
+            state.search.observe(piece.labels.start, labels)?;
+            state.done += labels.len() as u64;
+            let at_end = piece.labels.end == layout.file_labels(piece.file).end;
+            let due = at_end || stop || last_checkpoint.elapsed() >= CHECKPOINT_EVERY;
+            if due {
+                self.checkpoint(piece.file)?;
+                *last_checkpoint = Instant::now();
+            }
+            watch.event(Event::Labels { done: self.done(), durable: due });
+        }
+        if stop && self.done() < self.plan.labels() { Err(self.stopped()) } else { Ok(()) }
+    }
+
+    /// Makes a file's labels durable, then says so.
+    fn checkpoint(&self, file: u32) -> Result<(), DriveError> {
+        let drive = self.files[&file].drive;
+        self.drives[drive].sync(file)?;
+        self.write_journal(drive)
+    }
+
+    pub(super) fn write_journal(&self, drive: usize) -> Result<(), DriveError> {
+        let files = self.files.iter().filter(|(_, state)| state.drive == drive);
+        let journal = Journal {
+            scrypt_n: self.request.params.scrypt.n,
+            commitment: self.metadata.commitment().0,
+            num_labels: self.plan.layout.num_labels(),
+            files: files
+                .map(|(file, state)| (*file, FileProgress { labels: state.done, vrf: state.search.best() }))
+                .collect(),
+        };
+        let bytes = journal.to_bytes().map_err(|e| DriveError::Malformed {
+            place: self.drives[drive].name(),
+            reason: e.to_string(),
+        })?;
+        self.drives[drive].replace_journal(&bytes)
+    }
+
+    /// Settles the VRF nonce and writes the complete metadata to every drive that holds a file.
+    pub(super) fn finish(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<(), InitError> {
+        if let Some(nonce) = self.smallest()? {
+            self.metadata.set_nonce(&nonce);
+        } else if self.complete() && self.metadata.nonce.is_none() {
+            let nonce = self.search_past_end(backend, watch)?;
+            self.metadata.set_nonce(&nonce);
+        }
+        self.write_metadata()?;
+        Ok(())
+    }
+
+    fn write_metadata(&self) -> Result<(), DriveError> {
+        for drive in self.plan.drives_in_use() {
+            if self.drives[drive].metadata()?.as_ref() != Some(&self.metadata) {
+                self.drives[drive].replace_metadata(&self.metadata)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The smallest label of the set that is known: of all files that are there, and what the metadata names.
+    fn smallest(&self) -> Result<Option<VrfNonce>, InitError> {
+        let found = self.files.values().filter_map(|state| state.search.best());
+        let best = found.min_by_key(|nonce| (nonce.label, nonce.index));
+        let mut search = self.new_search(best);
+        if let Some(index) = self.metadata.nonce.filter(|index| *index < self.plan.layout.num_labels()) {
+            search.candidate(index)?;
+        }
+        Ok(search.best())
+    }
+
+    /// About one set in 3000 has no label below the threshold; the first one past its end is then the nonce. This may
+    /// take an eighth of the whole initialization, so its position is kept.
+    fn search_past_end(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<VrfNonce, InitError> {
+        let num_labels = self.plan.layout.num_labels();
+        let from = self.metadata.last_position.unwrap_or(0).max(num_labels);
+        watch.event(Event::VrfSearchPastEnd { from });
+        let mut search = self.new_search(None);
+        let mut noted = Instant::now();
+        let mut result = Ok(());
+        let job = LabelJob {
+            scrypt: self.request.params.scrypt,
+            labels: Labels::Range(self.metadata.commitment(), from..u64::MAX),
+        };
+        backend.label(&job, &mut |indices, labels| {
+            let mut look = || -> Result<bool, InitError> {
+                for (index, label) in indices.clone().zip(labels) {
+                    search.observe(index, std::slice::from_ref(label))?;
+                    if search.best().is_some() {
+                        return Ok(true);
+                    }
+                }
+                let stop = watch.stop();
+                if stop || noted.elapsed() >= POSITION_EVERY {
+                    self.metadata.last_position = Some(indices.end);
+                    self.write_metadata()?;
+                    noted = Instant::now();
+                }
+                if stop { Err(self.stopped()) } else { Ok(false) }
+            };
+            match look() {
+                Ok(false) => ControlFlow::Continue(()),
+                Ok(true) => ControlFlow::Break(()),
+                Err(error) => {
+                    result = Err(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        result?;
+        search.best().ok_or_else(|| self.stopped())
+    }
+}

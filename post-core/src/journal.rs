@@ -1,0 +1,76 @@
+//! How far `init` has come on one drive, and what it found on the way. One file a drive, replaced atomically.
+//!
+//! A label counts as done when the journal says so, and the journal says so only after the data was synced. The first
+//! line carries a version and a checksum of the rest: a damaged journal is noticed, never believed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vrf::VrfNonce;
+
+const MAGIC: &str = "post-journal-1";
+
+/// What was done to one data file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileProgress {
+    /// Labels from its beginning that are durable and right.
+    pub(crate) labels: u64,
+    /// The smallest of these labels below the threshold.
+    pub(crate) vrf: Option<VrfNonce>,
+}
+
+/// Everything a journal says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    /// Cost of the labels: metadata does not tell it, and labels of another cost are wrong labels.
+    pub(crate) scrypt_n: u32,
+    /// The set the files belong to.
+    #[serde(with = "hex::serde")]
+    pub(crate) commitment: [u8; 32],
+    /// Labels of the whole set: the VRF threshold depends on it.
+    pub(crate) num_labels: u64,
+    /// By file number.
+    pub(crate) files: BTreeMap<u32, FileProgress>,
+}
+
+impl Journal {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let body = serde_json::to_string(self)?;
+        let checksum = blake3::hash(body.as_bytes()).to_hex();
+        Ok(format!("{MAGIC} {checksum}\n{body}\n").into_bytes())
+    }
+
+    /// What the bytes say; `None` when they are damaged or of an unknown version.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (head, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
+        let body = body.strip_suffix('\n')?;
+        let checksum = head.strip_prefix(MAGIC)?.trim_start();
+        let sound = checksum == blake3::hash(body.as_bytes()).to_hex().as_str();
+        sound.then(|| serde_json::from_str(body).ok()).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_journal_is_not_believed() {
+        let vrf = Some(VrfNonce { index: 3, label: [1; 32] });
+        let journal = Journal {
+            scrypt_n: 8192,
+            commitment: [7; 32],
+            num_labels: 99,
+            files: BTreeMap::from([(2, FileProgress { labels: 5, vrf })]),
+        };
+        let bytes = journal.to_bytes().unwrap();
+        assert_eq!(Journal::from_bytes(&bytes), Some(journal));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert_eq!(Journal::from_bytes(&damaged), None, "byte {at}");
+            assert_eq!(Journal::from_bytes(&bytes[..at]), None, "cut at {at}");
+        }
+    }
+}

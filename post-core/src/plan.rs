@@ -1,0 +1,348 @@
+//! Units → files → drives, and what remains to be done. Pure arithmetic, nothing is touched (POST.md section 3).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::label::LABEL_BYTES;
+
+/// Files of one set at most: a directory of more is a mistake in the file size.
+const MAX_FILES: u64 = 1 << 20;
+
+/// Kept free on each drive for metadata and the journal.
+const RESERVE: u64 = 64 * 1024;
+
+/// Why there is no plan.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A data file holds whole labels, at least one.
+    #[error("a file size of {bytes} bytes is not usable; it must be a multiple of 16 and at least 16")]
+    FileSize {
+        /// The size asked for.
+        bytes: u64,
+    },
+    /// More bytes than a 64-bit number can count.
+    #[error("{units} units of {labels_per_unit} labels are more than can be counted; use fewer units")]
+    TooLarge {
+        /// Units asked for.
+        units: u32,
+        /// The network's unit.
+        labels_per_unit: u64,
+    },
+    /// Nothing to store.
+    #[error("{units} units of {labels_per_unit} labels hold nothing; use at least 1 unit")]
+    Empty {
+        /// Units asked for.
+        units: u32,
+        /// The network's unit.
+        labels_per_unit: u64,
+    },
+    /// An unmanageable number of files.
+    #[error("the set would have {files} files; use a larger --max-file-size, at most {MAX_FILES} files are allowed")]
+    TooManyFiles {
+        /// How many.
+        files: u64,
+    },
+    /// A shard that is not part of the set.
+    #[error("files {}..{} are not part of this set; it has files 0..{num_files} (the end is not included)", files.start, files.end)]
+    NoSuchFiles {
+        /// What was asked for.
+        files: Range<u32>,
+        /// How many files the set has.
+        num_files: u32,
+    },
+    /// The drives are too small.
+    #[error(
+        "the drives have no room for {missing_bytes} of {total_bytes} bytes (file {first_file} is the first that fits nowhere); add a drive, raise its size=, or free space"
+    )]
+    NoRoom {
+        /// Bytes of the files that fit nowhere.
+        missing_bytes: u64,
+        /// Bytes of all files to be placed.
+        total_bytes: u64,
+        /// The first file that fits nowhere.
+        first_file: u32,
+    },
+}
+
+/// How the labels of a set lie in files. Every label of `0..num_labels` is in exactly one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    num_labels: u64,
+    labels_per_file: u64,
+    num_files: u32,
+}
+
+/// A stretch of labels within one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The file's number.
+    pub file: u32,
+    /// Where the stretch begins in the file, in bytes.
+    pub offset: u64,
+    /// The labels' indices in the set.
+    pub labels: Range<u64>,
+}
+
+impl Layout {
+    /// `units · labels_per_unit` labels in files of `max_file_size` bytes, the last one holding the rest.
+    ///
+    /// # Errors
+    /// [`PlanError`] for sizes that overflow, hold nothing or make no whole labels.
+    pub fn new(units: u32, labels_per_unit: u64, max_file_size: u64) -> Result<Self, PlanError> {
+        let label = LABEL_BYTES as u64;
+        if max_file_size == 0 || !max_file_size.is_multiple_of(label) {
+            return Err(PlanError::FileSize { bytes: max_file_size });
+        }
+        let num_labels = u64::from(units)
+            .checked_mul(labels_per_unit)
+            .filter(|labels| labels.checked_mul(label).is_some())
+            .ok_or(PlanError::TooLarge { units, labels_per_unit })?;
+        if num_labels == 0 {
+            return Err(PlanError::Empty { units, labels_per_unit });
+        }
+        let labels_per_file = max_file_size / label;
+        let files = num_labels.div_ceil(labels_per_file);
+        if files > MAX_FILES {
+            return Err(PlanError::TooManyFiles { files });
+        }
+        Ok(Self { num_labels, labels_per_file, num_files: files as u32 })
+    }
+
+    /// Labels of the whole set.
+    #[must_use]
+    pub fn num_labels(&self) -> u64 {
+        self.num_labels
+    }
+
+    /// Files of the whole set, numbered from 0.
+    #[must_use]
+    pub fn num_files(&self) -> u32 {
+        self.num_files
+    }
+
+    /// Bytes of the whole set.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.num_labels * LABEL_BYTES as u64
+    }
+
+    /// The indices a file holds; empty past the last file.
+    #[must_use]
+    pub fn file_labels(&self, file: u32) -> Range<u64> {
+        let at = |file: u64| file.saturating_mul(self.labels_per_file).min(self.num_labels);
+        at(u64::from(file))..at(u64::from(file) + 1)
+    }
+
+    /// The size of a complete file in bytes.
+    #[must_use]
+    pub fn file_bytes(&self, file: u32) -> u64 {
+        let labels = self.file_labels(file);
+        (labels.end - labels.start) * LABEL_BYTES as u64
+    }
+
+    /// The name of a data file.
+    #[must_use]
+    pub fn file_name(file: u32) -> String {
+        format!("postdata_{file}.bin")
+    }
+
+    /// Cuts a stretch of labels at the borders of files.
+    pub fn pieces(&self, labels: Range<u64>) -> impl Iterator<Item = Piece> + use<> {
+        let layout = *self;
+        let end = labels.end.min(layout.num_labels);
+        let mut at = labels.start;
+        std::iter::from_fn(move || {
+            if at >= end {
+                return None;
+            }
+            let file = (at / layout.labels_per_file) as u32;
+            let held = layout.file_labels(file);
+            let piece = at..held.end.min(end);
+            at = piece.end;
+            Some(Piece { file, offset: (piece.start - held.start) * LABEL_BYTES as u64, labels: piece })
+        })
+    }
+}
+
+/// What one drive offers.
+#[derive(Clone, Debug, Default)]
+pub struct DriveSpace {
+    /// Most bytes of this set it may hold, files that are there included.
+    pub quota: Option<u64>,
+    /// Free bytes of its filesystem.
+    pub free: u64,
+    /// Which filesystem that is: two directories of one share its free space.
+    pub filesystem: u64,
+    /// Data files it holds, complete or not: number → bytes.
+    pub held: BTreeMap<u32, u64>,
+}
+
+/// Chooses a drive for every file of `files`: the one that holds it, else the one with the most room left, the first
+/// of equals. The result is file → index into `drives`.
+///
+/// # Errors
+/// [`PlanError::NoRoom`] or [`PlanError::NoSuchFiles`].
+pub fn place(layout: &Layout, files: Range<u32>, drives: &[DriveSpace]) -> Result<BTreeMap<u32, usize>, PlanError> {
+    if files.start >= files.end || files.end > layout.num_files {
+        return Err(PlanError::NoSuchFiles { files, num_files: layout.num_files });
+    }
+    let mut room = Room::new(drives);
+    let mut placed = BTreeMap::new();
+    // Files that exist take their full size first, whether or not they belong to this run.
+    for (index, drive) in drives.iter().enumerate() {
+        for (&file, &bytes) in &drive.held {
+            let full = layout.file_bytes(file);
+            room.take(index, full, full.saturating_sub(bytes));
+            if files.contains(&file) {
+                placed.insert(file, index);
+            }
+        }
+    }
+    let mut short: Option<(u32, u64)> = None;
+    for file in files.clone().filter(|file| !placed.contains_key(file)).collect::<Vec<_>>() {
+        let bytes = layout.file_bytes(file);
+        match room.most(bytes) {
+            Some(drive) => {
+                room.take(drive, bytes, bytes);
+                placed.insert(file, drive);
+            }
+            None => {
+                let (first, missing) = short.unwrap_or((file, 0));
+                short = Some((first, missing + bytes));
+            }
+        }
+    }
+    // What exists may need more than there is, too.
+    let overdrawn = room.overdrawn();
+    match short {
+        None if overdrawn == 0 => Ok(placed),
+        _ => Err(PlanError::NoRoom {
+            missing_bytes: short.map_or(0, |(_, missing)| missing) + overdrawn,
+            total_bytes: files.clone().map(|file| layout.file_bytes(file)).sum(),
+            first_file: short.map_or(files.start, |(first, _)| first),
+        }),
+    }
+}
+
+/// What is left of quotas and of filesystems while files are placed. Negative: promised more than there is.
+struct Room {
+    quota: Vec<i128>,
+    filesystem: Vec<u64>,
+    free: BTreeMap<u64, i128>,
+}
+
+impl Room {
+    fn new(drives: &[DriveSpace]) -> Self {
+        let free = drives.iter().map(|drive| (drive.filesystem, i128::from(drive.free.saturating_sub(RESERVE))));
+        Self {
+            quota: drives.iter().map(|drive| drive.quota.map_or(i128::MAX, i128::from)).collect(),
+            filesystem: drives.iter().map(|drive| drive.filesystem).collect(),
+            free: free.collect(),
+        }
+    }
+
+    fn take(&mut self, drive: usize, of_quota: u64, of_free: u64) {
+        self.quota[drive] -= i128::from(of_quota);
+        if let Some(free) = self.free.get_mut(&self.filesystem[drive]) {
+            *free -= i128::from(of_free);
+        }
+    }
+
+    fn left(&self, drive: usize) -> i128 {
+        let free = self.free.get(&self.filesystem[drive]).copied().unwrap_or(0);
+        free.min(self.quota[drive])
+    }
+
+    /// The drive with the most room, if that is enough; the first of equals. Quotas break ties of a shared filesystem.
+    fn most(&self, bytes: u64) -> Option<usize> {
+        (0..self.quota.len())
+            .filter(|drive| self.left(*drive) >= i128::from(bytes))
+            .max_by_key(|drive| (self.left(*drive), self.quota[*drive], std::cmp::Reverse(*drive)))
+    }
+
+    fn overdrawn(&self) -> u64 {
+        let all = self.quota.iter().chain(self.free.values());
+        all.filter(|left| **left < 0).map(|left| u64::try_from(-left).unwrap_or(u64::MAX)).fold(0, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_label_is_in_exactly_one_place(
+            units in 1_u32..20, per_unit in 1_u64..500, per_file in 1_u64..700, cut in 0_u64..10_000,
+        ) {
+            let layout = Layout::new(units, per_unit, per_file * 16).unwrap();
+            let mut next = 0;
+            for file in 0..layout.num_files() {
+                let labels = layout.file_labels(file);
+                prop_assert_eq!(labels.start, next);
+                prop_assert!(labels.end > labels.start && labels.end - labels.start <= per_file);
+                next = labels.end;
+            }
+            prop_assert_eq!(next, layout.num_labels());
+            prop_assert!(layout.file_labels(layout.num_files()).is_empty());
+
+            let from = cut % layout.num_labels();
+            let mut next = from;
+            for piece in layout.pieces(from..u64::MAX) {
+                prop_assert_eq!(piece.labels.start, next);
+                let held = layout.file_labels(piece.file);
+                prop_assert_eq!(piece.offset, (piece.labels.start - held.start) * 16);
+                prop_assert!(piece.labels.end <= held.end);
+                next = piece.labels.end;
+            }
+            prop_assert_eq!(next, layout.num_labels());
+        }
+
+        #[test]
+        fn placing_keeps_quotas_and_what_is_held(
+            per_file in 1_u64..50, quotas in prop::collection::vec(0_u64..2000, 1..5), held in 0_u32..10,
+        ) {
+            let layout = Layout::new(1, 300, per_file * 16).unwrap();
+            let mut drives: Vec<_> = quotas.iter().enumerate()
+                .map(|(i, q)| DriveSpace { quota: Some(*q), free: 1 << 40, filesystem: i as u64, held: BTreeMap::new() })
+                .collect();
+            drives[0].held.insert(held.min(layout.num_files() - 1), 16);
+            let slots: u64 = quotas.iter().map(|q| q / (per_file * 16)).sum();
+            match place(&layout, 0..layout.num_files(), &drives) {
+                Ok(placed) => {
+                    prop_assert_eq!(placed.len() as u32, layout.num_files());
+                    prop_assert_eq!(placed[drives[0].held.keys().next().unwrap()], 0);
+                    for (i, quota) in quotas.iter().enumerate() {
+                        let used: u64 = placed.iter().filter(|p| *p.1 == i).map(|p| layout.file_bytes(*p.0)).sum();
+                        prop_assert!(used <= *quota);
+                    }
+                }
+                // With this much room left over, something must have fit.
+                Err(_) => prop_assert!(slots <= u64::from(layout.num_files()) || quotas[0] < per_file * 16),
+            }
+        }
+    }
+
+    #[test]
+    fn unusable_sizes_are_refused() {
+        assert_eq!(Layout::new(1, 10, 0), Err(PlanError::FileSize { bytes: 0 }));
+        assert_eq!(Layout::new(1, 10, 24), Err(PlanError::FileSize { bytes: 24 }));
+        assert!(matches!(Layout::new(u32::MAX, 1 << 32, 16), Err(PlanError::TooLarge { .. })));
+        assert!(matches!(Layout::new(1, 1 << 60, 1 << 32), Err(PlanError::TooLarge { .. })));
+        assert!(matches!(Layout::new(0, 10, 16), Err(PlanError::Empty { .. })));
+        assert!(matches!(Layout::new(4, 1 << 32, 16), Err(PlanError::TooManyFiles { .. })));
+    }
+
+    #[test]
+    fn equal_drives_take_turns_and_one_filesystem_is_not_counted_twice() {
+        let layout = Layout::new(1, 40, 160).unwrap();
+        let drive = |filesystem, free| DriveSpace { quota: None, free, filesystem, held: BTreeMap::new() };
+        let placed = place(&layout, 0..4, &[drive(1, 1 << 30), drive(2, 1 << 30)]).unwrap();
+        assert_eq!(placed.into_values().collect::<Vec<_>>(), [0, 1, 0, 1]);
+        let half = RESERVE + 400;
+        let refused = place(&layout, 0..4, &[drive(1, half), drive(1, half)]);
+        assert_eq!(refused, Err(PlanError::NoRoom { missing_bytes: 320, total_bytes: 640, first_file: 2 }));
+    }
+}

@@ -1,0 +1,165 @@
+//! k2pow with RandomX: one cache, in fast mode one dataset, shared by a virtual machine a thread.
+
+mod ffi;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{POW_LIMIT, PowError, PowInput, PowProver, PowVerifier};
+use crate::difficulty::expected_hashes;
+use crate::watch::{Event, Watch};
+use ffi::{Cache, Dataset, Vm};
+
+/// The key all networks of this kind share.
+const CACHE_KEY: &[u8] = b"spacemesh-randomx-cache-key";
+
+/// Building the dataset costs as much as about this many light hashes of one thread; below it, it would not pay.
+const DATASET_PAYS_FROM: f64 = 1500.0;
+
+/// Hashes between two reports of progress.
+const REPORT_EVERY: u64 = 64;
+
+/// How much memory RandomX may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A 2080 MiB dataset on top of the cache: several times the hash rate. It is built when the work at hand is worth it.
+    Fast,
+    /// The 256 MiB cache alone.
+    Light,
+}
+
+/// How to set RandomX up.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Memory for speed.
+    pub mode: Mode,
+    /// Hashing threads, at least 1.
+    pub threads: usize,
+}
+
+/// RandomX, set up when it is first asked and not before. Shared by reference between threads.
+pub struct LazyRandomX {
+    options: Options,
+    cache: Mutex<Option<Arc<Cache>>>,
+    dataset: Mutex<Option<Arc<Dataset>>>,
+    /// Machines that are not in use; making one costs more than a hash.
+    idle: Mutex<Vec<Vm>>,
+}
+
+impl LazyRandomX {
+    /// Nothing is allocated yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options, cache: Mutex::default(), dataset: Mutex::default(), idle: Mutex::default() }
+    }
+
+    /// The RandomX hash of `input`, in whichever mode is set up.
+    ///
+    /// # Errors
+    /// [`PowError::OutOfMemory`] or [`PowError::NoMachine`].
+    pub fn hash(&self, input: &[u8]) -> Result<[u8; 32], PowError> {
+        let mut vm = self.take_vm()?;
+        let hash = vm.hash(input);
+        lock(&self.idle).push(vm);
+        Ok(hash)
+    }
+
+    fn cache(&self) -> Result<Arc<Cache>, PowError> {
+        let mut cache = lock(&self.cache);
+        if let Some(cache) = &*cache {
+            return Ok(Arc::clone(cache));
+        }
+        Ok(Arc::clone(cache.insert(Arc::new(Cache::new(CACHE_KEY)?))))
+    }
+
+    /// Builds the dataset on all threads; machines made before it are replaced.
+    fn build_dataset(&self, watch: &dyn Watch) -> Result<(), PowError> {
+        let mut dataset = lock(&self.dataset);
+        if dataset.is_none() {
+            watch.event(Event::DatasetStarted);
+            let stop = || watch.stop();
+            let cache = self.cache()?;
+            *dataset = Some(Arc::new(Dataset::new(&cache, self.options.threads, &stop)?));
+            lock(&self.idle).clear();
+        }
+        Ok(())
+    }
+
+    fn take_vm(&self) -> Result<Vm, PowError> {
+        if let Some(vm) = lock(&self.idle).pop() {
+            return Ok(vm);
+        }
+        let dataset = lock(&self.dataset).clone();
+        Vm::new(self.cache()?, dataset)
+    }
+
+    /// One thread's share of a search: takes the next untried pow until one below all later ones is found.
+    fn search(&self, search: &Search<'_>) -> Result<(), PowError> {
+        let mut vm = self.take_vm()?;
+        while !search.ended.load(Ordering::Relaxed) {
+            let pow = search.next.fetch_add(1, Ordering::Relaxed);
+            // Every pow below the best one is somebody's; all of them are tried before the search ends.
+            if pow >= search.best.load(Ordering::Relaxed).min(POW_LIMIT) {
+                break;
+            }
+            if vm.hash(&search.input.bytes(pow)) < *search.target {
+                search.best.fetch_min(pow, Ordering::Relaxed);
+            }
+            if pow % REPORT_EVERY == REPORT_EVERY - 1 {
+                search.watch.event(Event::PowHashes { hashes: pow + 1 });
+            }
+            if search.watch.stop() {
+                search.ended.store(true, Ordering::Relaxed);
+            }
+        }
+        lock(&self.idle).push(vm);
+        Ok(())
+    }
+}
+
+struct Search<'a> {
+    input: &'a PowInput,
+    target: &'a [u8; 32],
+    watch: &'a dyn Watch,
+    next: AtomicU64,
+    best: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl PowProver for LazyRandomX {
+    fn prove(&self, input: &PowInput, target: &[u8; 32], watch: &dyn Watch) -> Result<u64, PowError> {
+        if self.options.mode == Mode::Fast && expected_hashes(target) >= DATASET_PAYS_FROM {
+            self.build_dataset(watch)?;
+        }
+        let search = Search {
+            input,
+            target,
+            watch,
+            next: AtomicU64::new(0),
+            best: AtomicU64::new(u64::MAX),
+            ended: AtomicBool::new(false),
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                (0..self.options.threads.max(1)).map(|_| scope.spawn(|| self.search(&search))).collect();
+            // A worker's only end besides a result is an error of set-up, which all of them share.
+            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(PowError::NoMachine)))
+        })?;
+        match search.best.into_inner() {
+            _ if search.ended.into_inner() => Err(PowError::Stopped),
+            u64::MAX => Err(PowError::Exhausted),
+            pow => Ok(pow),
+        }
+    }
+}
+
+impl PowVerifier for LazyRandomX {
+    fn verify(&self, input: &PowInput, pow: u64, target: &[u8; 32]) -> Result<bool, PowError> {
+        Ok(self.hash(&input.bytes(pow))? < *target)
+    }
+}
+
+/// A panic elsewhere leaves these values whole: they are only ever replaced.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

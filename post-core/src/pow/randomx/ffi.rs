@@ -1,0 +1,178 @@
+//! The dozen functions of the RandomX C library that we use, and owners for what they return.
+//!
+//! The `randomx-rs` crate builds and links the library. Its own wrapper can neither fill one dataset from several
+//! threads nor share it between machines, which is why the functions are declared here once more.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_ulong, c_void};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+// Links the C++ library.
+use randomx_rs as _;
+
+use crate::pow::PowError;
+
+const FLAG_LARGE_PAGES: c_int = 1;
+const FLAG_FULL_MEM: c_int = 4;
+const FLAG_JIT: c_int = 8;
+
+const CACHE_MIB: u32 = 256;
+const DATASET_MIB: u32 = 2080;
+
+/// Items initialised between two looks at the stop flag: a few tens of milliseconds.
+const ITEMS_PER_STEP: u64 = 1 << 13;
+
+unsafe extern "C" {
+    fn randomx_get_flags() -> c_int;
+    fn randomx_alloc_cache(flags: c_int) -> *mut c_void;
+    fn randomx_init_cache(cache: *mut c_void, key: *const c_void, key_size: usize);
+    fn randomx_release_cache(cache: *mut c_void);
+    fn randomx_alloc_dataset(flags: c_int) -> *mut c_void;
+    fn randomx_dataset_item_count() -> c_ulong;
+    fn randomx_init_dataset(dataset: *mut c_void, cache: *mut c_void, start: c_ulong, count: c_ulong);
+    fn randomx_release_dataset(dataset: *mut c_void);
+    fn randomx_create_vm(flags: c_int, cache: *mut c_void, dataset: *mut c_void) -> *mut c_void;
+    fn randomx_destroy_vm(vm: *mut c_void);
+    fn randomx_calculate_hash(vm: *mut c_void, input: *const c_void, input_size: usize, output: *mut c_void);
+}
+
+/// What the library recommends for this CPU: hardware AES, compiled programs, the Argon2 tier.
+fn cpu_flags() -> c_int {
+    // SAFETY: no precondition; it reads the CPU's feature bits.
+    unsafe { randomx_get_flags() }
+}
+
+/// Tries flags in turn until the library returns something.
+fn first_that_works(flags: &[c_int], make: impl Fn(c_int) -> *mut c_void) -> Option<(NonNull<c_void>, c_int)> {
+    flags.iter().find_map(|&flags| NonNull::new(make(flags)).map(|made| (made, flags)))
+}
+
+/// The 256 MiB cache of one key.
+pub(super) struct Cache {
+    raw: NonNull<c_void>,
+    /// The flags it was made with; its machines must agree about compiled programs.
+    flags: c_int,
+}
+
+// SAFETY: the C object is written by `new` alone, before anyone else sees it; afterwards the library only reads it.
+unsafe impl Send for Cache {}
+// SAFETY: as above.
+unsafe impl Sync for Cache {}
+
+impl Cache {
+    pub(super) fn new(key: &[u8]) -> Result<Self, PowError> {
+        let flags = cpu_flags();
+        // Huge pages are a matter of the machine's configuration; compiled programs may be forbidden.
+        let tries = [flags | FLAG_LARGE_PAGES, flags, flags & !FLAG_JIT];
+        // SAFETY: no precondition; a null result is handled.
+        let (raw, flags) = first_that_works(&tries, |flags| unsafe { randomx_alloc_cache(flags) })
+            .ok_or(PowError::OutOfMemory { what: "cache", mib: CACHE_MIB })?;
+        // SAFETY: `raw` was just allocated; the key is read within its length.
+        unsafe { randomx_init_cache(raw.as_ptr(), key.as_ptr().cast(), key.len()) };
+        Ok(Self { raw, flags })
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        // SAFETY: machines and datasets hold or borrow this owner while they use the cache, so nobody does any more.
+        unsafe { randomx_release_cache(self.raw.as_ptr()) };
+    }
+}
+
+/// The 2080 MiB table of fast mode.
+pub(super) struct Dataset {
+    raw: NonNull<c_void>,
+}
+
+// SAFETY: the C object is written by `new` alone, before anyone else sees it; afterwards the library only reads it.
+unsafe impl Send for Dataset {}
+// SAFETY: as above.
+unsafe impl Sync for Dataset {}
+
+impl Dataset {
+    /// Fills the table on `threads` threads, a stretch each; `stop` is asked every few moments.
+    pub(super) fn new(cache: &Cache, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Result<Self, PowError> {
+        // SAFETY: no precondition; a null result is handled.
+        let (raw, _) =
+            first_that_works(&[FLAG_LARGE_PAGES, 0], |flags| unsafe { randomx_alloc_dataset(flags) })
+                .ok_or(PowError::OutOfMemory { what: "dataset", mib: DATASET_MIB })?;
+        let dataset = Self { raw };
+        // SAFETY: no precondition; it returns a constant.
+        let items = u64::from(unsafe { randomx_dataset_item_count() });
+        let stopped = AtomicBool::new(false);
+        let fill = |from: u64, to: u64| {
+            let (dataset, mut at) = (&dataset, from);
+            while at < to && !stopped.load(Ordering::Relaxed) {
+                let count = ITEMS_PER_STEP.min(to - at);
+                // SAFETY: the stretches of the threads don't overlap and end at the item count; both objects live.
+                unsafe {
+                    randomx_init_dataset(dataset.raw.as_ptr(), cache.raw.as_ptr(), at as c_ulong, count as c_ulong);
+                }
+                at += count;
+                if stop() {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+            }
+        };
+        let threads = threads.max(1) as u64;
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let fill = &fill;
+                scope.spawn(move || fill(items * thread / threads, items * (thread + 1) / threads));
+            }
+        });
+        if stopped.into_inner() { Err(PowError::Stopped) } else { Ok(dataset) }
+    }
+}
+
+impl Drop for Dataset {
+    fn drop(&mut self) {
+        // SAFETY: machines hold this owner while they use the dataset, so nobody does any more.
+        unsafe { randomx_release_dataset(self.raw.as_ptr()) };
+    }
+}
+
+/// A virtual machine: one hash at a time.
+pub(super) struct Vm {
+    raw: NonNull<c_void>,
+    _cache: Arc<Cache>,
+    _dataset: Option<Arc<Dataset>>,
+}
+
+// SAFETY: the C object is bound to no thread, and `hash` takes it exclusively.
+unsafe impl Send for Vm {}
+
+impl Vm {
+    /// In fast mode when there is a dataset, else in light mode.
+    pub(super) fn new(cache: Arc<Cache>, dataset: Option<Arc<Dataset>>) -> Result<Self, PowError> {
+        let flags = (cache.flags & !FLAG_LARGE_PAGES) | if dataset.is_some() { FLAG_FULL_MEM } else { 0 };
+        let raw_dataset = dataset.as_ref().map_or(std::ptr::null_mut(), |dataset| dataset.raw.as_ptr());
+        // A cache made for compiled programs serves interpreted ones too, but not the other way round.
+        let tries = [flags | FLAG_LARGE_PAGES, flags, flags & !FLAG_JIT];
+        // SAFETY: both objects are initialised and outlive the machine, which holds their owners; null is handled.
+        let (raw, _) = first_that_works(&tries, |flags| unsafe {
+            randomx_create_vm(flags, cache.raw.as_ptr(), raw_dataset)
+        })
+        .ok_or(PowError::NoMachine)?;
+        Ok(Self { raw, _cache: cache, _dataset: dataset })
+    }
+
+    pub(super) fn hash(&mut self, input: &[u8]) -> [u8; 32] {
+        let mut hash = [0; 32];
+        // SAFETY: the machine is live and exclusively ours; input and output are valid for their lengths.
+        unsafe {
+            randomx_calculate_hash(self.raw.as_ptr(), input.as_ptr().cast(), input.len(), hash.as_mut_ptr().cast());
+        }
+        hash
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // SAFETY: this is the machine's only owner.
+        unsafe { randomx_destroy_vm(self.raw.as_ptr()) };
+    }
+}

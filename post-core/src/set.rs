@@ -1,0 +1,278 @@
+//! The data files of one identity, wherever they lie: what is there, what is wrong with it, and reading it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::drive::{Drive, DriveError};
+use crate::label::{LABEL_BYTES, Label};
+use crate::metadata::Metadata;
+use crate::plan::{Layout, PlanError};
+
+/// One thing that keeps a set from being whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Files that no drive holds, ascending.
+    Missing(Vec<u32>),
+    /// A file beyond the set's last one.
+    LeftOver {
+        /// Its number.
+        file: u32,
+        /// Where it lies.
+        drive: String,
+    },
+    /// A file that is shorter or longer than its labels.
+    WrongSize {
+        /// Its number.
+        file: u32,
+        /// Where it lies.
+        drive: String,
+        /// Bytes it should have.
+        expected: u64,
+        /// Bytes it has.
+        got: u64,
+    },
+    /// One file on two drives.
+    Twice {
+        /// Its number.
+        file: u32,
+        /// Where it lies.
+        drives: [String; 2],
+    },
+}
+
+impl Problem {
+    /// Whether continuing `init` would mend it: something is not there yet.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        match self {
+            Self::Missing(_) => true,
+            Self::WrongSize { expected, got, .. } => got < expected,
+            Self::LeftOver { .. } | Self::Twice { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(files) => {
+                write!(f, "{} missing", FileList(files))?;
+                f.write_str(": give every directory of the set, or finish init")
+            }
+            Self::LeftOver { file, drive } => write!(
+                f,
+                "{} in {drive} is not part of this set: move it away",
+                Layout::file_name(*file)
+            ),
+            Self::WrongSize { file, drive, expected, got } => {
+                let cure = if got < expected { "finish init" } else { "move it away and run init again" };
+                write!(f, "{} in {drive} has {got} bytes instead of {expected}: {cure}", Layout::file_name(*file))
+            }
+            Self::Twice { file, drives: [a, b] } => {
+                write!(f, "{} is both in {a} and in {b}: move one of them away", Layout::file_name(*file))
+            }
+        }
+    }
+}
+
+/// `postdata_3.bin is`, `postdata_1.bin, postdata_4.bin to postdata_9.bin are`.
+struct FileList<'a>(&'a [u32]);
+
+impl fmt::Display for FileList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, run) in self.0.chunk_by(|a, b| a + 1 == *b).enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            write!(f, "{comma}{}", Layout::file_name(run[0]))?;
+            if let [_, .., last] = run {
+                write!(f, " to {}", Layout::file_name(*last))?;
+            }
+        }
+        f.write_str(if self.0.len() == 1 { " is" } else { " are" })
+    }
+}
+
+/// Why a set can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// A drive refused.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// The metadata's sizes make no sense.
+    #[error("{}: {source}", Metadata::FILE_NAME)]
+    Plan {
+        /// What is wrong with them.
+        #[from]
+        source: PlanError,
+    },
+    /// A directory without metadata.
+    #[error("{drive} has no {}; it is no data directory, or its init never started: check the path", Metadata::FILE_NAME)]
+    NoMetadata {
+        /// The directory.
+        drive: String,
+    },
+    /// Two directories of different sets.
+    #[error("{first} and {second} belong to different sets: {difference}; give the directories of one set only")]
+    Mixed {
+        /// One directory.
+        first: String,
+        /// The other.
+        second: String,
+        /// What differs.
+        difference: String,
+    },
+    /// Something is missing or out of place.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Problems(Vec<Problem>),
+}
+
+/// The metadata all drives agree on; drives without any are passed over. The one that knows most is returned.
+///
+/// # Errors
+/// [`SetError::Drive`] or [`SetError::Mixed`].
+pub fn common_metadata(drives: &[Box<dyn Drive>]) -> Result<Option<Metadata>, SetError> {
+    let mut common: Option<(Metadata, String)> = None;
+    for drive in drives {
+        let Some(metadata) = drive.metadata()? else { continue };
+        match &common {
+            None => common = Some((metadata, drive.name())),
+            Some((first, name)) => {
+                if let Some(difference) = first.difference(&metadata) {
+                    return Err(SetError::Mixed { first: name.clone(), second: drive.name(), difference });
+                }
+                if first.nonce.is_none() && metadata.nonce.is_some() {
+                    common = Some((metadata, drive.name()));
+                }
+            }
+        }
+    }
+    Ok(common.map(|(metadata, _)| metadata))
+}
+
+/// Which data files lie where, and what is wrong with them.
+pub struct Survey {
+    /// File number → (index of its drive, bytes).
+    pub files: BTreeMap<u32, (usize, u64)>,
+    /// Ascending by file, the missing ones last.
+    pub problems: Vec<Problem>,
+}
+
+/// Looks at the names and sizes of all data files.
+///
+/// # Errors
+/// [`DriveError`].
+pub fn survey(drives: &[Box<dyn Drive>], layout: &Layout) -> Result<Survey, DriveError> {
+    let mut files: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (index, drive) in drives.iter().enumerate() {
+        for (file, got) in drive.held()? {
+            let expected = layout.file_bytes(file);
+            if let Some((other, _)) = files.insert(file, (index, got)) {
+                problems.push(Problem::Twice { file, drives: [drives[other].name(), drive.name()] });
+            }
+            if file >= layout.num_files() {
+                problems.push(Problem::LeftOver { file, drive: drive.name() });
+            } else if got != expected {
+                problems.push(Problem::WrongSize { file, drive: drive.name(), expected, got });
+            }
+        }
+    }
+    let missing: Vec<u32> = (0..layout.num_files()).filter(|file| !files.contains_key(file)).collect();
+    if !missing.is_empty() {
+        problems.push(Problem::Missing(missing));
+    }
+    Ok(Survey { files, problems })
+}
+
+/// A whole set, open for reading.
+pub struct DataSet {
+    metadata: Metadata,
+    layout: Layout,
+    drives: Vec<Box<dyn Drive>>,
+    /// The drive of each file.
+    place: Vec<usize>,
+}
+
+impl DataSet {
+    /// Checks that the drives hold exactly one whole set, by names, sizes and metadata; no label is read.
+    ///
+    /// # Errors
+    /// Every [`SetError`].
+    pub fn open(drives: Vec<Box<dyn Drive>>) -> Result<Self, SetError> {
+        for drive in &drives {
+            if drive.metadata()?.is_none() {
+                return Err(SetError::NoMetadata { drive: drive.name() });
+            }
+        }
+        let metadata = common_metadata(&drives)?.ok_or(SetError::NoMetadata { drive: "no directory".into() })?;
+        let layout = metadata.layout()?;
+        let survey = survey(&drives, &layout)?;
+        if !survey.problems.is_empty() {
+            return Err(SetError::Problems(survey.problems));
+        }
+        let place = survey.files.into_values().map(|(drive, _)| drive).collect();
+        let set = Self { metadata, layout, drives, place };
+        set.try_every_file()?;
+        Ok(set)
+    }
+
+    /// Reads one byte of each file: a file that can't be read is better found now than after hours.
+    fn try_every_file(&self) -> Result<(), DriveError> {
+        (0..self.layout.num_files()).try_for_each(|file| self.drive_of(file).read_at(file, 0, &mut [0]))
+    }
+
+    fn drive_of(&self, file: u32) -> &dyn Drive {
+        &*self.drives[self.place[file as usize]]
+    }
+
+    /// What the set says about itself.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// How its labels lie in files.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The place of a label, for messages: `postdata_3.bin in /mnt/a`.
+    #[must_use]
+    pub fn place_of(&self, index: u64) -> String {
+        match self.layout.pieces(index..index.saturating_add(1)).next() {
+            Some(piece) => {
+                format!("{} in {}", Layout::file_name(piece.file), self.drive_of(piece.file).name())
+            }
+            None => "nowhere".into(),
+        }
+    }
+
+    /// Fills `labels` with the labels from `first` on and returns how many there were before the end of the set.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`]: a failed read is never skipped.
+    pub fn read(&self, first: u64, labels: &mut [Label]) -> Result<usize, DriveError> {
+        let mut filled = 0;
+        for piece in self.layout.pieces(first..first.saturating_add(labels.len() as u64)) {
+            let count = (piece.labels.end - piece.labels.start) as usize;
+            let part = labels[filled..filled + count].as_flattened_mut();
+            debug_assert_eq!(part.len(), count * LABEL_BYTES);
+            self.drive_of(piece.file).read_at(piece.file, piece.offset, part)?;
+            filled += count;
+        }
+        Ok(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_files_are_listed_in_runs() {
+        let text = Problem::Missing(vec![1, 3, 4, 5]).to_string();
+        assert!(text.starts_with("postdata_1.bin, postdata_3.bin to postdata_5.bin are missing"), "{text}");
+        let text = Problem::Missing(vec![2]).to_string();
+        assert!(text.starts_with("postdata_2.bin is missing"), "{text}");
+    }
+}
