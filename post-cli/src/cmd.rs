@@ -1,0 +1,7 @@
+//! One file a command: its arguments and what it does.
+
+pub(crate) mod demo;
+pub(crate) mod init;
+pub(crate) mod inspect;
+pub(crate) mod prove;
+pub(crate) mod verify;

@@ -1,0 +1,174 @@
+//! `post init`: makes a set, or what is missing of it.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use post_core::drive::{DirDrive, Drive};
+use post_core::identity::{AtxId, IdentityKey, NodeId};
+use post_core::init::{Request, init, prepare};
+use post_core::set::common_metadata;
+use serde_json::json;
+
+use crate::args::{Compute, DriveSpec, Network, drive_spec, file_range, size};
+use crate::report::{Reporter, human_bytes, human_duration};
+use crate::{machine, stop};
+
+/// Bytes of a data file when neither the call nor the drives say otherwise.
+const DEFAULT_FILE_SIZE: u64 = 4 << 30;
+
+/// Fill drives with labels; the same command continues an interrupted one
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A drive to fill, path=DIR or path=DIR,size=SIZE (most bytes it may hold); repeatable
+    #[arg(long = "drive", value_name = "DRIVE", required = true, value_parser = drive_spec)]
+    drives: Vec<DriveSpec>,
+    /// Space units (64 GiB each on mainnet)
+    #[arg(long, value_name = "N")]
+    units: u32,
+    /// The ATX the data is bound to, hex or base64
+    #[arg(long, value_name = "ID")]
+    commitment_atx: AtxId,
+    /// Your public key, hex or base64 [default: from the drives, else a new key in identity.key]
+    #[arg(long, value_name = "ID", conflicts_with = "key")]
+    node_id: Option<NodeId>,
+    /// A file with your key pair, 128 hex digits
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    #[command(flatten)]
+    network: Network,
+    /// Bytes of each data file, a multiple of 16 [default: as on the drives, else 4GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_file_size: Option<u64>,
+    /// Only these files, B not included, to share the work between machines
+    #[arg(long, value_name = "A..B", value_parser = file_range)]
+    files: Option<Range<u32>>,
+    #[command(flatten)]
+    compute: Compute,
+    /// Events as JSON lines on stdout, nothing on stderr
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let started = Instant::now();
+    let params = args.network.resolve()?;
+    refuse_repeated_drives(&args.drives)?;
+    let drives = open_drives(&args.drives)?;
+    let quotas: Vec<Option<u64>> = args.drives.iter().map(|drive| drive.size).collect();
+    let existing = common_metadata(&drives)?;
+    let identity = find_identity(&args, existing.as_ref().map(|metadata| metadata.node_id))?;
+    let file_size = args.max_file_size.or(existing.as_ref().map(|metadata| metadata.max_file_size));
+    let request = Request {
+        params,
+        node_id: identity.node_id(),
+        commitment_atx_id: args.commitment_atx,
+        units: args.units,
+        max_file_size: file_size.unwrap_or(DEFAULT_FILE_SIZE),
+        files: args.files,
+    };
+    let mut backend = machine::open_backend(&args.compute)?;
+    let reporter = Reporter::for_people_or_json(args.json);
+    // Everything that can be refused is refused before the first change on disk.
+    let plan = prepare(&request, &drives, &quotas)?;
+    reporter.emit(&json!({
+        "event": "plan", "node_id": request.node_id, "commitment_atx_id": request.commitment_atx_id,
+        "units": request.units, "files": plan.place().len(), "set_files": plan.layout().num_files(),
+        "set_bytes": plan.layout().bytes(),
+    }));
+    reporter.note(&format!(
+        "node {}: {} units, {} in {} files on {} drives",
+        request.node_id,
+        request.units,
+        human_bytes(plan.layout().bytes()),
+        plan.layout().num_files(),
+        drives.len()
+    ));
+    if let Identity::Made(key) = &identity {
+        let path = args.drives[0].path.join(IdentityKey::FILE_NAME);
+        write_key(key, &path)?;
+        reporter.note(&format!("made a new key: {} (keep a copy: without it the space earns nothing)", path.display()));
+    }
+    stop::listen()?;
+    let outcome = init(&request, &drives, &quotas, &mut *backend, &reporter)?;
+    let took = started.elapsed();
+    reporter.emit(&json!({
+        "event": "finished", "labels_made": outcome.made, "labels": outcome.labels,
+        "complete": outcome.complete, "nonce": outcome.nonce, "seconds": took.as_secs_f64(),
+    }));
+    let nonce = outcome.nonce.map_or("none yet".into(), |nonce| nonce.to_string());
+    let state = if outcome.complete { "the set is complete" } else { "other files of the set are still to be made" };
+    let made = if outcome.made == 0 { "nothing was missing".into() } else {
+        let rate = outcome.made as f64 / took.as_secs_f64().max(1e-9);
+        format!("made {} labels in {} ({rate:.0} labels/s)", outcome.made, human_duration(took))
+    };
+    reporter.note(&format!("{made}; {state}; VRF nonce: {nonce}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open_drives(specs: &[DriveSpec]) -> Result<Vec<Box<dyn Drive>>> {
+    specs.iter().map(|spec| Ok(Box::new(DirDrive::planned(&spec.path)?) as Box<dyn Drive>)).collect()
+}
+
+/// The same directory as two drives would be counted, and written, twice.
+fn refuse_repeated_drives(specs: &[DriveSpec]) -> Result<()> {
+    let real = |path: &Path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).ok();
+    for (i, spec) in specs.iter().enumerate() {
+        if specs[..i].iter().any(|other| real(&other.path) == real(&spec.path)) {
+            bail!("the drive {} is given twice; name each directory once", spec.path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Whose data this is, and whether its key still has to be written.
+enum Identity {
+    Known(NodeId),
+    Made(IdentityKey),
+}
+
+impl Identity {
+    fn node_id(&self) -> NodeId {
+        match self {
+            Self::Known(node_id) => *node_id,
+            Self::Made(key) => key.node_id(),
+        }
+    }
+}
+
+/// What the call says and what the drives say must agree. Where neither says anything, a key is made.
+fn find_identity(args: &Args, in_metadata: Option<NodeId>) -> Result<Identity> {
+    let mut claims: Vec<(String, NodeId)> = Vec::new();
+    if let Some(node_id) = args.node_id {
+        claims.push(("--node-id".into(), node_id));
+    }
+    if let Some(path) = &args.key {
+        claims.push((path.display().to_string(), IdentityKey::read(path)?.node_id()));
+    }
+    claims.extend(in_metadata.map(|node_id| ("the data on the drives".into(), node_id)));
+    for drive in &args.drives {
+        let path = drive.path.join(IdentityKey::FILE_NAME);
+        if path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
+            claims.push((path.display().to_string(), IdentityKey::read(&path)?.node_id()));
+        }
+    }
+    let Some((source, node_id)) = claims.first() else {
+        return Ok(Identity::Made(IdentityKey::generate()?));
+    };
+    if let Some((other_source, other)) = claims.iter().find(|(_, other)| other != node_id) {
+        bail!(
+            "identities differ: {source} is {node_id}, {other_source} is {other}; use the drives' own identity, or other drives"
+        );
+    }
+    Ok(Identity::Known(*node_id))
+}
+
+fn write_key(key: &IdentityKey, path: &Path) -> Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    Ok(key.write_new(path)?)
+}

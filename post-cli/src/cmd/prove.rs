@@ -1,0 +1,123 @@
+//! `post prove`: one proof that a set is held.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use post_core::identity::Challenge;
+use post_core::pow;
+use post_core::prove::{check, prove};
+use post_core::set::DataSet;
+use post_core::verify::{Invalid, Mode, Verifier};
+
+use crate::args::{Compute, Data, Network};
+use crate::report::{self, Reporter, human_duration};
+use crate::{machine, stop};
+
+/// Prove that the data is held; the proof goes to stdout as JSON
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    data: Data,
+    /// What the proof answers, 32 bytes as hex
+    #[arg(long, value_name = "HEX")]
+    challenge: Challenge,
+    #[command(flatten)]
+    network: Network,
+    /// Nonces tried in one pass over the data, a multiple of 16 up to 4096
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    nonces: u32,
+    #[command(flatten)]
+    compute: Compute,
+    /// RandomX memory: fast takes 2.3 GiB, light 0.3 GiB [default: fast when 3 GiB are free]
+    #[arg(long, value_name = "MODE")]
+    randomx: Option<RandomX>,
+    /// Write the proof to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum RandomX {
+    Fast,
+    Light,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let started = Instant::now();
+    let params = args.network.resolve()?;
+    let set = DataSet::open(args.data.open()?)?;
+    check(&set, &params, args.nonces)?;
+    let mut backend = machine::open_backend(&args.compute)?;
+    // A place for the result is made sure of before hours of work.
+    let out = args.out.as_deref().map(Output::create).transpose()?;
+    let mode = args.randomx.map(|mode| match mode {
+        RandomX::Fast => pow::Mode::Fast,
+        RandomX::Light => pow::Mode::Light,
+    });
+    let (randomx, why) = machine::randomx(mode, backend.info().threads);
+    let reporter = Reporter::for_people_or_json(false);
+    reporter.note(&why);
+    stop::listen()?;
+    let file = prove(&set, &params, &args.challenge, args.nonces, &mut *backend, &randomx, &reporter)?;
+
+    // An invalid proof costs the epoch, or worse: better to hear of it here than from the network.
+    let verdict = Verifier::new(&params, &randomx)?.verify(&file.proof, &file.metadata, &Mode::All, &mut *backend)?;
+    if let Err(invalid) = verdict {
+        bail!("{}", explain(&set, &invalid));
+    }
+    let json = file.to_json()?;
+    match out {
+        Some(out) => out.finish(&json)?,
+        None if report::print(&json) => {}
+        None => bail!("the proof could not be written to stdout"),
+    }
+    reporter.note(&format!("proof found and verified in {}: nonce {}", human_duration(started.elapsed()), file.proof.nonce));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The data is wrong where a fresh label differs from the one on disk.
+fn explain(set: &DataSet, invalid: &Invalid) -> String {
+    let place = match invalid {
+        Invalid::InvalidMsb { index, .. } | Invalid::InvalidLsb { index, .. } => set.place_of(*index),
+        other => return format!("the proof would be refused ({other}); check --network"),
+    };
+    format!(
+        "the proof would be refused ({invalid}): {place} holds a wrong label there, or the data was made for another network; check --network, move that file away and run init again to have it made anew"
+    )
+}
+
+/// A result file that appears whole or not at all.
+struct Output<'a> {
+    path: &'a Path,
+    file: tempfile::NamedTempFile,
+}
+
+impl<'a> Output<'a> {
+    fn create(path: &'a Path) -> Result<Self> {
+        if path.is_dir() {
+            bail!("--out {} is a directory; name a file", path.display());
+        }
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder
+            .tempfile_in(directory)
+            .with_context(|| format!("cannot write {}; check that its directory exists and is yours", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    fn finish(mut self, json: &str) -> Result<()> {
+        let mut write = || -> std::io::Result<()> {
+            writeln!(self.file, "{json}")?;
+            self.file.as_file().sync_all()
+        };
+        write().with_context(|| format!("cannot write {}; free space there and try again", self.path.display()))?;
+        self.file.persist(self.path).with_context(|| format!("cannot write {}", self.path.display()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! `post`: fills drives with proof-of-space-time labels, proves that they are held, verifies such proofs.
+//!
+//! Data goes to stdout, talk to stderr. Exit codes: 0 done; 1 a proof is invalid or a set is not whole; 2 the call or
+//! its input is wrong, or something failed; 130 interrupted.
+#![forbid(unsafe_code)]
+
+mod args;
+mod cmd;
+mod machine;
+mod report;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Initialize storage for proofs of space-time, prove that it is held, verify proofs
+#[derive(Parser)]
+#[command(name = "post", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(cmd::init::Args),
+    Prove(cmd::prove::Args),
+    Verify(cmd::verify::Args),
+    Inspect(cmd::inspect::Args),
+    Demo(cmd::demo::Args),
+}
+
+const WRONG: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            report::complain(&args::one_line(&error));
+            return ExitCode::from(WRONG);
+        }
+        Err(help) => {
+            // Only a closed pipe can fail here, and then nobody listens.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    let result = match cli.command {
+        Command::Init(args) => cmd::init::run(args),
+        Command::Prove(args) => cmd::prove::run(args),
+        Command::Verify(args) => cmd::verify::run(args),
+        Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Demo(args) => cmd::demo::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        report::complain(&format!("{error:#}"));
+        ExitCode::from(if stop::requested() { INTERRUPTED } else { WRONG })
+    })
+}
