@@ -129,13 +129,15 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     let wrong = text.split("\n\n").next().unwrap_or(&text);
     let wrong = wrong.split_whitespace().collect::<Vec<_>>().join(" ");
     let wrong = wrong.strip_prefix("error: ").unwrap_or(&wrong);
-    let command = text.lines().find_map(|line| line.strip_prefix("Usage: post "));
-    let command = command.and_then(|rest| rest.split_whitespace().next()).filter(|word| !word.starts_with(['-', '<', '[']));
+    // A wrong value comes without a usage line, so the command is taken from the call itself.
+    let command = std::env::args().nth(1).filter(|word| COMMANDS.contains(&word.as_str()));
     match command {
         Some(command) => format!("{wrong}; see `post {command} --help`"),
         None => format!("{wrong}; see `post --help`"),
     }
 }
+
+const COMMANDS: [&str; 5] = ["init", "prove", "verify", "inspect", "demo"];
 
 #[cfg(test)]
 mod tests {

@@ -177,8 +177,9 @@ pub struct DriveSpace {
     pub held: BTreeMap<u32, u64>,
 }
 
-/// Chooses a drive for every file of `files`: the one that holds it, else the one with the most room left, the first
-/// of equals. The result is file → index into `drives`.
+/// Chooses a drive for every file of `files`: the one that holds it, else the one that is emptiest in proportion to what
+/// it can hold, the first of equals. Drives then fill up together, and a proof can read all of them at once. The result
+/// is file → index into `drives`.
 ///
 /// # Errors
 /// [`PlanError::NoRoom`] or [`PlanError::NoSuchFiles`].
@@ -201,7 +202,7 @@ pub fn place(layout: &Layout, files: Range<u32>, drives: &[DriveSpace]) -> Resul
     let mut short: Option<(u32, u64)> = None;
     for file in files.clone().filter(|file| !placed.contains_key(file)).collect::<Vec<_>>() {
         let bytes = layout.file_bytes(file);
-        match room.most(bytes) {
+        match room.emptiest(bytes) {
             Some(drive) => {
                 room.take(drive, bytes, bytes);
                 placed.insert(file, drive);
@@ -226,6 +227,10 @@ pub fn place(layout: &Layout, files: Range<u32>, drives: &[DriveSpace]) -> Resul
 
 /// What is left of quotas and of filesystems while files are placed. Negative: promised more than there is.
 struct Room {
+    /// What each drive could hold if it were empty.
+    capacity: Vec<i128>,
+    /// What each drive was given.
+    taken: Vec<i128>,
     quota: Vec<i128>,
     filesystem: Vec<u64>,
     free: BTreeMap<u64, i128>,
@@ -233,15 +238,20 @@ struct Room {
 
 impl Room {
     fn new(drives: &[DriveSpace]) -> Self {
-        let free = drives.iter().map(|drive| (drive.filesystem, i128::from(drive.free.saturating_sub(RESERVE))));
+        let usable = |drive: &DriveSpace| i128::from(drive.free.saturating_sub(RESERVE));
+        let quota = |drive: &DriveSpace| drive.quota.map_or(i128::MAX / 2, i128::from);
+        let held = |drive: &DriveSpace| drive.held.values().map(|bytes| i128::from(*bytes)).sum::<i128>();
         Self {
-            quota: drives.iter().map(|drive| drive.quota.map_or(i128::MAX, i128::from)).collect(),
+            capacity: drives.iter().map(|drive| quota(drive).min(usable(drive) + held(drive))).collect(),
+            taken: vec![0; drives.len()],
+            quota: drives.iter().map(quota).collect(),
             filesystem: drives.iter().map(|drive| drive.filesystem).collect(),
-            free: free.collect(),
+            free: drives.iter().map(|drive| (drive.filesystem, usable(drive))).collect(),
         }
     }
 
     fn take(&mut self, drive: usize, of_quota: u64, of_free: u64) {
+        self.taken[drive] += i128::from(of_quota);
         self.quota[drive] -= i128::from(of_quota);
         if let Some(free) = self.free.get_mut(&self.filesystem[drive]) {
             *free -= i128::from(of_free);
@@ -253,11 +263,12 @@ impl Room {
         free.min(self.quota[drive])
     }
 
-    /// The drive with the most room, if that is enough; the first of equals. Quotas break ties of a shared filesystem.
-    fn most(&self, bytes: u64) -> Option<usize> {
+    /// The emptiest drive that has room for `bytes`.
+    fn emptiest(&self, bytes: u64) -> Option<usize> {
+        let fill = |drive: usize| self.taken[drive] as f64 / (self.capacity[drive].max(1)) as f64;
         (0..self.quota.len())
             .filter(|drive| self.left(*drive) >= i128::from(bytes))
-            .max_by_key(|drive| (self.left(*drive), self.quota[*drive], std::cmp::Reverse(*drive)))
+            .min_by(|a, b| fill(*a).total_cmp(&fill(*b)).then(a.cmp(b)))
     }
 
     fn overdrawn(&self) -> u64 {
@@ -335,14 +346,33 @@ mod tests {
         assert!(matches!(Layout::new(4, 1 << 32, 16), Err(PlanError::TooManyFiles { .. })));
     }
 
+    fn drive(filesystem: u64, free: u64, quota: Option<u64>) -> DriveSpace {
+        DriveSpace { quota, free, filesystem, held: BTreeMap::new() }
+    }
+
     #[test]
-    fn equal_drives_take_turns_and_one_filesystem_is_not_counted_twice() {
+    fn drives_fill_up_together() {
         let layout = Layout::new(1, 40, 160).unwrap();
-        let drive = |filesystem, free| DriveSpace { quota: None, free, filesystem, held: BTreeMap::new() };
-        let placed = place(&layout, 0..4, &[drive(1, 1 << 30), drive(2, 1 << 30)]).unwrap();
-        assert_eq!(placed.into_values().collect::<Vec<_>>(), [0, 1, 0, 1]);
+        let on = |drives: &[DriveSpace]| place(&layout, 0..4, drives).unwrap().into_values().collect::<Vec<_>>();
+        assert_eq!(on(&[drive(1, 1 << 30, None), drive(2, 1 << 30, None)]), [0, 1, 0, 1]);
+        assert_eq!(on(&[drive(1, 1 << 30, None), drive(1, 1 << 30, None)]), [0, 1, 0, 1], "one filesystem");
+        assert_eq!(on(&[drive(1, 1 << 30, Some(200)), drive(2, 1 << 30, Some(600))]), [0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn one_filesystem_is_not_counted_twice() {
+        let layout = Layout::new(1, 40, 160).unwrap();
         let half = RESERVE + 400;
-        let refused = place(&layout, 0..4, &[drive(1, half), drive(1, half)]);
+        let refused = place(&layout, 0..4, &[drive(1, half, None), drive(1, half, None)]);
         assert_eq!(refused, Err(PlanError::NoRoom { missing_bytes: 320, total_bytes: 640, first_file: 2 }));
+    }
+
+    #[test]
+    fn a_drive_that_holds_more_than_its_quota_is_refused() {
+        let layout = Layout::new(1, 40, 160).unwrap();
+        let mut full = drive(1, 1 << 30, Some(100));
+        full.held.insert(0, 160);
+        let refused = place(&layout, 0..4, &[full, drive(2, 1 << 30, None)]);
+        assert!(matches!(refused, Err(PlanError::NoRoom { missing_bytes: 60, .. })), "{refused:?}");
     }
 }

@@ -199,11 +199,13 @@ impl DataSet {
     /// Every [`SetError`].
     pub fn open(drives: Vec<Box<dyn Drive>>) -> Result<Self, SetError> {
         for drive in &drives {
-            if drive.metadata()?.is_none() {
+            // A drive that init was given but had no use for holds neither files nor metadata.
+            if drive.metadata()?.is_none() && !drive.held()?.is_empty() {
                 return Err(SetError::NoMetadata { drive: drive.name() });
             }
         }
-        let metadata = common_metadata(&drives)?.ok_or(SetError::NoMetadata { drive: "no directory".into() })?;
+        let names = || drives.iter().map(|drive| drive.name()).collect::<Vec<_>>().join(", ");
+        let metadata = common_metadata(&drives)?.ok_or_else(|| SetError::NoMetadata { drive: names() })?;
         let layout = metadata.layout()?;
         let survey = survey(&drives, &layout)?;
         if !survey.problems.is_empty() {

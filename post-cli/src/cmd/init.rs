@@ -90,6 +90,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if let Identity::Made(key) = &identity {
         let path = args.drives[0].path.join(IdentityKey::FILE_NAME);
         write_key(key, &path)?;
+        reporter.emit(&json!({ "event": "key_made", "path": path }));
         reporter.note(&format!("made a new key: {} (keep a copy: without it the space earns nothing)", path.display()));
     }
     stop::listen()?;

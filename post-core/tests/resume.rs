@@ -1,0 +1,222 @@
+//! Interrupted, damaged, shared and foreign sets: whatever happened before, the end is the same bytes.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use post_core::backend::Cpu;
+use post_core::drive::{Drive, FaultyDrive, MemoryDrive};
+use post_core::identity::{AtxId, Commitment, NodeId};
+use post_core::init::{InitError, Outcome, Request, init};
+use post_core::label::{reference, stored};
+use post_core::params::{NetworkParams, ScryptParams};
+use post_core::set::SetError;
+use post_core::watch::{Event, Silent, Watch};
+use proptest::prelude::*;
+
+/// 3 units of 700 labels in files of 300: seven files.
+fn request(node: u8) -> Request {
+    let scrypt = ScryptParams { n: 2, r: 1, p: 1 };
+    Request {
+        params: NetworkParams { labels_per_unit: 700, scrypt, ..NetworkParams::devnet() },
+        node_id: NodeId([node; 32]),
+        commitment_atx_id: AtxId([9; 32]),
+        units: 3,
+        max_file_size: 4800,
+        files: None,
+    }
+}
+
+/// What the set must look like, from the judge alone.
+fn expected(request: &Request) -> BTreeMap<u32, Vec<u8>> {
+    let commitment = Commitment::new(&request.node_id, &request.commitment_atx_id);
+    let label = |index| stored(&reference::full_label(&commitment, index, request.params.scrypt).unwrap());
+    let labels: Vec<_> = (0..2100).map(label).collect();
+    labels.chunks(300).zip(0..).map(|(labels, file)| (file, labels.as_flattened().to_vec())).collect()
+}
+
+fn smallest(request: &Request) -> u64 {
+    let commitment = Commitment::new(&request.node_id, &request.commitment_atx_id);
+    let full = |index: &u64| reference::full_label(&commitment, *index, request.params.scrypt).unwrap();
+    (0..2100).min_by_key(full).unwrap()
+}
+
+fn run(request: &Request, drives: &[MemoryDrive], watch: &dyn Watch) -> Result<Outcome, InitError> {
+    let drives: Vec<Box<dyn Drive>> = drives.iter().map(|drive| Box::new(drive.clone()) as Box<dyn Drive>).collect();
+    init(request, &drives, &[], &mut Cpu::new(2).unwrap(), watch)
+}
+
+fn files(drives: &[MemoryDrive]) -> BTreeMap<u32, Vec<u8>> {
+    drives.iter().flat_map(MemoryDrive::files).collect()
+}
+
+fn assert_whole(request: &Request, drives: &[MemoryDrive]) {
+    assert_eq!(files(drives), expected(request));
+    for drive in drives.iter().filter(|drive| !drive.files().is_empty()) {
+        assert_eq!(drive.metadata().unwrap().unwrap().nonce, Some(smallest(request)));
+    }
+}
+
+#[test]
+fn a_drive_that_fails_at_any_operation_loses_nothing_that_counted() {
+    let request = request(1);
+    let mut failures = 0;
+    for budget in 0.. {
+        let drives = [MemoryDrive::default(), MemoryDrive::default()];
+        let faulty: Vec<Box<dyn Drive>> = vec![
+            Box::new(FaultyDrive::new(drives[0].clone(), budget)),
+            Box::new(drives[1].clone()),
+        ];
+        let result = init(&request, &faulty, &[], &mut Cpu::new(1).unwrap(), &Silent);
+        if result.is_ok() {
+            break;
+        }
+        failures += 1;
+        run(&request, &drives, &Silent).unwrap();
+        assert_whole(&request, &drives);
+    }
+    assert!(failures > 20, "{failures} places to fail");
+}
+
+#[test]
+fn a_set_of_another_tool_is_taken_over_and_its_nonce_found() {
+    let request = request(2);
+    let whole = [MemoryDrive::default()];
+    run(&request, &whole, &Silent).unwrap();
+    // A whole set and an interrupted one, in the middle of a file and of a label; neither has our journal or a nonce.
+    for cut in [4800, 1000, 1003] {
+        let drive = MemoryDrive::default();
+        for (file, bytes) in whole[0].files() {
+            drive.set_file(file, if file == 6 { bytes[..cut.min(bytes.len())].to_vec() } else { bytes });
+        }
+        drive.replace_metadata(&request.metadata()).unwrap();
+        let outcome = run(&request, std::slice::from_ref(&drive), &Silent).unwrap();
+        assert_eq!(outcome.made, if cut == 4800 { 0 } else { 300 - 1000 / 16 });
+        assert_whole(&request, &[drive]);
+    }
+}
+
+#[test]
+fn foreign_labels_are_refused_and_left_alone() {
+    let mine = request(3);
+    let theirs = [MemoryDrive::default()];
+    run(&request(4), &theirs, &Silent).unwrap();
+    let drive = MemoryDrive::default();
+    drive.set_file(2, theirs[0].files()[&2].clone());
+    drive.replace_metadata(&mine.metadata()).unwrap();
+    let before = drive.files();
+    let refused = run(&mine, std::slice::from_ref(&drive), &Silent);
+    assert!(matches!(refused, Err(InitError::WrongLabel { index: 600, .. })), "{refused:?}");
+    assert_eq!(drive.files(), before);
+}
+
+#[test]
+fn labels_of_another_cost_are_refused() {
+    let request = request(5);
+    let drive = [MemoryDrive::default()];
+    run(&request, &drive, &Silent).unwrap();
+    let mut dearer = request.clone();
+    dearer.params.scrypt.n = 4;
+    assert!(matches!(run(&dearer, &drive, &Silent), Err(InitError::OtherCost { wanted: 4, there: 2, .. })));
+    drive[0].drop_journal();
+    // The nonce was found, the files are whole, and still a label is looked at.
+    assert!(matches!(run(&dearer, &drive, &Silent), Err(InitError::WrongLabel { .. })));
+}
+
+#[test]
+fn what_is_in_the_way_is_named() {
+    let request = request(6);
+    let twice = [MemoryDrive::default(), MemoryDrive::default()];
+    twice[0].set_file(0, vec![0; 16]);
+    twice[1].set_file(0, vec![0; 16]);
+    let left_over = [MemoryDrive::default()];
+    left_over[0].set_file(7, vec![0; 16]);
+    let too_long = [MemoryDrive::default()];
+    too_long[0].set_file(1, vec![0; 4816]);
+    for drives in [&twice[..], &left_over, &too_long] {
+        let before = files(drives);
+        let refused = run(&request, drives, &Silent);
+        assert!(matches!(refused, Err(InitError::Set(SetError::Problems(_)))), "{refused:?}");
+        assert_eq!(files(drives), before);
+    }
+}
+
+#[test]
+fn shards_made_in_turn_equal_the_whole() {
+    let whole = request(7);
+    let drives = [MemoryDrive::default(), MemoryDrive::default()];
+    for (shard, complete) in [(4..7, false), (0..2, false), (2..4, true)] {
+        let outcome = run(&Request { files: Some(shard), ..whole.clone() }, &drives, &Silent).unwrap();
+        assert_eq!(outcome.complete, complete);
+    }
+    assert_whole(&whole, &drives);
+}
+
+/// About one set in 3000 has no label below the threshold; of sets of 40 labels, one in 7500.
+#[test]
+fn a_set_without_a_nonce_finds_one_past_its_end() {
+    let mut found = None;
+    for seed in 0..60_000_u32 {
+        let mut request = request(8);
+        request.params.labels_per_unit = 40;
+        request.units = 1;
+        request.node_id.0[..4].copy_from_slice(&seed.to_le_bytes());
+        let commitment = Commitment::new(&request.node_id, &request.commitment_atx_id);
+        let threshold = post_core::difficulty::vrf_threshold(40);
+        let scrypt = request.params.scrypt;
+        let below = |index: &u64| reference::full_label(&commitment, *index, scrypt).unwrap() < threshold;
+        if !(0..40).any(|index| below(&index)) {
+            found = Some((request, (40..).find(below).unwrap()));
+            break;
+        }
+    }
+    let (request, nonce) = found.unwrap();
+    let drive = [MemoryDrive::default()];
+    let outcome = run(&request, &drive, &Silent).unwrap();
+    assert_eq!((outcome.nonce, outcome.made), (Some(nonce), 40));
+    let again = run(&request, &drive, &Silent).unwrap();
+    assert_eq!((again.nonce, again.made), (Some(nonce), 0));
+}
+
+/// Stops at the first look after so many labels.
+struct StopAt {
+    at: u64,
+    done: AtomicU64,
+}
+
+impl Watch for StopAt {
+    fn event(&self, event: Event) {
+        if let Event::Labels { done, .. } = event {
+            self.done.store(done, Ordering::Relaxed);
+        }
+    }
+    fn stop(&self) -> bool {
+        self.done.load(Ordering::Relaxed) >= self.at
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Any number of stops and lost journals, drives in any order.
+    #[test]
+    fn stopped_runs_continue(stops in prop::collection::vec((0_u64..2100, any::<bool>(), any::<bool>()), 0..4)) {
+        let request = request(10);
+        let mut drives = vec![MemoryDrive::default(), MemoryDrive::default()];
+        for (at, swap, lose_journal) in stops {
+            let watch = StopAt { at, done: AtomicU64::new(0) };
+            match run(&request, &drives, &watch) {
+                Ok(_) | Err(InitError::Stopped { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+            if swap {
+                drives.swap(0, 1);
+            }
+            if lose_journal {
+                drives[0].drop_journal();
+            }
+        }
+        run(&request, &drives, &Silent).unwrap();
+        assert_whole(&request, &drives);
+    }
+}
