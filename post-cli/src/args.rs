@@ -70,7 +70,7 @@ pub(crate) struct DriveSpec {
     pub(crate) size: Option<u64>,
 }
 
-/// Parses one `--drive`. A path may hold commas; only `,size=` ends it.
+/// Parses one `--drive`.
 pub(crate) fn drive_spec(text: &str) -> Result<DriveSpec> {
     let Some(rest) = text.strip_prefix("path=") else {
         bail!("a drive is written path=DIR or path=DIR,size=SIZE");
@@ -81,6 +81,11 @@ pub(crate) fn drive_spec(text: &str) -> Result<DriveSpec> {
     };
     if path.is_empty() {
         bail!("the path is empty; a drive is written path=DIR or path=DIR,size=SIZE");
+    }
+    // A path may hold commas, but what looks like another key is far more often a slip.
+    let key = path.split(',').skip(1).find_map(|part| part.split_once('=')).map(|(key, _)| key);
+    if let Some(key) = key.filter(|key| key.bytes().all(|b| b.is_ascii_alphabetic())) {
+        bail!("unknown key `{key}`; a drive is written path=DIR or path=DIR,size=SIZE");
     }
     Ok(DriveSpec { path: path.into(), size })
 }
@@ -167,7 +172,16 @@ mod tests {
         let spec = |path: &str, size| DriveSpec { path: path.into(), size };
         assert_eq!(drive_spec("path=/a").unwrap(), spec("/a", None));
         assert_eq!(drive_spec("path=/a,b,size=5K").unwrap(), spec("/a,b", Some(5000)));
-        for text in ["/a", "path=", "size=5K", "path=,size=5K", "path=/a,size=", "path=/a,size=x"] {
+        for text in [
+            "/a",
+            "path=",
+            "size=5K",
+            "path=/a,sise=5K",
+            "path=/a,size=1,size=2",
+            "path=,size=5K",
+            "path=/a,size=",
+            "path=/a,size=x",
+        ] {
             assert!(drive_spec(text).is_err(), "{text}");
         }
     }

@@ -37,7 +37,9 @@ pub(crate) fn randomx(mode: Option<Mode>, threads: usize) -> (LazyRandomX, Strin
 /// Bytes that can be had without swapping; inside a container, of its share.
 fn free_memory() -> u64 {
     // A system that does not tell counts as one that has none free: light mode works everywhere.
-    let Ok(mut system) = System::new() else { return 0 };
+    let Ok(mut system) = System::new() else {
+        return 0;
+    };
     system.refresh_memory();
     let free = system.available_memory();
     system.cgroup_limits().map_or(free, |limits| free.min(limits.free_memory))

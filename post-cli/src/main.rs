@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 
 /// Initialize storage for proofs of space-time, prove that it is held, verify proofs
 #[derive(Parser)]
-#[command(name = "post", version, arg_required_else_help = true)]
+#[command(name = "post", version, propagate_version = true, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -67,8 +67,7 @@ enum Phase {
 impl Reporter {
     fn new(style: Style) -> Self {
         let now = Instant::now();
-        let state =
-            State { bar: None, started: now, last_shown: now, first: 0, total: 0, what: Phase::Labels };
+        let state = State { bar: None, started: now, last_shown: now, first: 0, total: 0, what: Phase::Labels };
         Self { style, state: Mutex::new(state) }
     }
 
@@ -174,7 +173,9 @@ impl State {
                 rate * 16.0 / MIB
             ),
             Phase::Pow { group, last_group, expected } => {
-                format!("k2pow: group {group} of {last_group}, {done} hashes, {rate:.0} H/s, about {expected:.0} expected")
+                format!(
+                    "k2pow: group {group} of {last_group}, {done} hashes, {rate:.0} H/s, about {expected:.0} expected"
+                )
             }
             Phase::Scan { pass, first_nonce, last_nonce } => format!(
                 "pass {}, nonces {first_nonce} to {last_nonce}: {:.2} of {:.2} GiB, {:.2} GiB/s, ETA {eta}",

@@ -73,7 +73,9 @@ pub enum Error {
         reason: String,
     },
     /// It has less memory than the job needs.
-    #[error("device {device} has too little memory: {bytes} more bytes were needed; use fewer threads or another device")]
+    #[error(
+        "device {device} has too little memory: {bytes} more bytes were needed; use fewer threads or another device"
+    )]
     OutOfMemory {
         /// The device's id.
         device: String,
@@ -81,13 +83,17 @@ pub enum Error {
         bytes: u64,
     },
     /// It stopped answering.
-    #[error("device {device} was lost in the middle of the work; check its driver and power, then run the same command again")]
+    #[error(
+        "device {device} was lost in the middle of the work; check its driver and power, then run the same command again"
+    )]
     DeviceLost {
         /// The device's id.
         device: String,
     },
     /// It computed a label that the CPU computes differently.
-    #[error("device {device} computed a wrong label at index {index}; nothing of that batch is kept, don't use this device")]
+    #[error(
+        "device {device} computed a wrong label at index {index}; nothing of that batch is kept, don't use this device"
+    )]
     Wrong {
         /// The device's id.
         device: String,

@@ -168,11 +168,8 @@ impl IdentityKey {
     /// # Errors
     /// [`KeyError::Io`], [`KeyError::Malformed`], [`KeyError::Mismatch`].
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let text = std::fs::read(path).map_err(|source| KeyError::Io {
-            verb: "read",
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let text =
+            std::fs::read(path).map_err(|source| KeyError::Io { verb: "read", path: path.to_path_buf(), source })?;
         let mut bytes = [0; 64];
         hex::decode_to_slice(text.trim_ascii(), &mut bytes)
             .map_err(|_| KeyError::Malformed { path: path.to_path_buf() })?;
@@ -217,7 +214,9 @@ mod tests {
 
     #[test]
     fn ids_of_a_wrong_length_say_so() {
-        for (text, got) in [("", "0 bytes"), ("ab", "2 hex digits"), ("!!", "neither"), (&"0".repeat(62), "62 hex digits")] {
+        for (text, got) in
+            [("", "0 bytes"), ("ab", "2 hex digits"), ("!!", "neither"), (&"0".repeat(62), "62 hex digits")]
+        {
             let message = text.parse::<Challenge>().unwrap_err().to_string();
             assert!(message.contains(got), "{text:?}: {message}");
         }

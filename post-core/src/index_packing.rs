@@ -70,7 +70,9 @@ pub fn unpack(bytes: &[u8], bits: u32) -> impl Iterator<Item = u64> + '_ {
 #[must_use]
 pub fn padding_is_zero(bytes: &[u8], count: u32, bits: u32) -> bool {
     let used = u64::from(count) * u64::from(bits);
-    let Ok(last) = usize::try_from(used / 8) else { return true };
+    let Ok(last) = usize::try_from(used / 8) else {
+        return true;
+    };
     // The first byte after the values may hold some of their bits; every later one is padding alone.
     bytes.iter().skip(last).enumerate().all(|(i, byte)| if i == 0 { byte >> (used % 8) == 0 } else { *byte == 0 })
 }

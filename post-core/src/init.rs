@@ -74,7 +74,9 @@ pub enum InitError {
         difference: String,
     },
     /// The labels on the drives cost something else.
-    #[error("{drive} was filled with labels of scrypt n = {there}, this network has n = {wanted}; give its --network, or other directories")]
+    #[error(
+        "{drive} was filled with labels of scrypt n = {there}, this network has n = {wanted}; give its --network, or other directories"
+    )]
     OtherCost {
         /// The drive.
         drive: String,
@@ -84,7 +86,9 @@ pub enum InitError {
         there: u32,
     },
     /// Data that was there before holds a label that is not this set's.
-    #[error("the label at index {index} in {file} in {drive} is not one of this set; check identity and network, or move that file away to have it made again")]
+    #[error(
+        "the label at index {index} in {file} in {drive} is not one of this set; check identity and network, or move that file away to have it made again"
+    )]
     WrongLabel {
         /// Its index.
         index: u64,

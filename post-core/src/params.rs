@@ -211,16 +211,14 @@ struct NetworkFile {
     scrypt: ScryptParams,
 }
 
-const KEYS: [&str; 8] =
-    ["labels_per_unit", "min_units", "max_units", "k1", "k2", "k3", "pow_difficulty", "scrypt"];
+const KEYS: [&str; 8] = ["labels_per_unit", "min_units", "max_units", "k1", "k2", "k3", "pow_difficulty", "scrypt"];
 const SCRYPT_KEYS: [&str; 3] = ["n", "r", "p"];
 
 impl NetworkFile {
     fn resolve(self) -> Result<NetworkParams, ParamsError> {
         let mut pow_difficulty = [0; 32];
-        hex::decode_to_slice(&self.pow_difficulty, &mut pow_difficulty).map_err(|e| ParamsError::Malformed {
-            reason: format!("pow_difficulty must be 64 hex digits ({e})"),
-        })?;
+        hex::decode_to_slice(&self.pow_difficulty, &mut pow_difficulty)
+            .map_err(|e| ParamsError::Malformed { reason: format!("pow_difficulty must be 64 hex digits ({e})") })?;
         Ok(NetworkParams {
             labels_per_unit: self.labels_per_unit,
             min_units: self.min_units,

@@ -81,7 +81,9 @@ pub enum ProveError {
     #[error(transparent)]
     Packing(#[from] TooWide),
     /// All 4096 nonces were tried.
-    #[error("none of the {MAX_NONCES} nonces has {k2} hits; the data is most likely not what the metadata says, check it")]
+    #[error(
+        "none of the {MAX_NONCES} nonces has {k2} hits; the data is most likely not what the metadata says, check it"
+    )]
     NotFound {
         /// Hits needed.
         k2: u32,

@@ -36,9 +36,7 @@ impl NonceGroup {
         Self {
             group,
             cipher: Cipher::group(challenge, group, pow),
-            lazy: std::array::from_fn(|i| {
-                Cipher::lazy(challenge, group, pow, group * NONCES_PER_GROUP + i as u32)
-            }),
+            lazy: std::array::from_fn(|i| Cipher::lazy(challenge, group, pow, group * NONCES_PER_GROUP + i as u32)),
         }
     }
 
@@ -47,9 +45,7 @@ impl NonceGroup {
         match encrypted[lane].cmp(&difficulty.msb) {
             std::cmp::Ordering::Less => true,
             std::cmp::Ordering::Greater => false,
-            std::cmp::Ordering::Equal => {
-                crate::cipher::lazy_value(&self.lazy[lane].encrypt(label)) < difficulty.lsb
-            }
+            std::cmp::Ordering::Equal => crate::cipher::lazy_value(&self.lazy[lane].encrypt(label)) < difficulty.lsb,
         }
     }
 

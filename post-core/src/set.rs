@@ -59,11 +59,9 @@ impl fmt::Display for Problem {
                 write!(f, "{} missing", FileList(files))?;
                 f.write_str(": give every directory of the set, or finish init")
             }
-            Self::LeftOver { file, drive } => write!(
-                f,
-                "{} in {drive} is not part of this set: move it away",
-                Layout::file_name(*file)
-            ),
+            Self::LeftOver { file, drive } => {
+                write!(f, "{} in {drive} is not part of this set: move it away", Layout::file_name(*file))
+            }
             Self::WrongSize { file, drive, expected, got } => {
                 let cure = if got < expected { "finish init" } else { "move it away and run init again" };
                 write!(f, "{} in {drive} has {got} bytes instead of {expected}: {cure}", Layout::file_name(*file))
@@ -105,7 +103,10 @@ pub enum SetError {
         source: PlanError,
     },
     /// A directory without metadata.
-    #[error("{drive} has no {}; it is no data directory, or its init never started: check the path", Metadata::FILE_NAME)]
+    #[error(
+        "{drive} has no {}; it is no data directory, or its init never started: check the path",
+        Metadata::FILE_NAME
+    )]
     NoMetadata {
         /// The directory.
         drive: String,
@@ -132,7 +133,9 @@ pub enum SetError {
 pub fn common_metadata(drives: &[Box<dyn Drive>]) -> Result<Option<Metadata>, SetError> {
     let mut common: Option<(Metadata, String)> = None;
     for drive in drives {
-        let Some(metadata) = drive.metadata()? else { continue };
+        let Some(metadata) = drive.metadata()? else {
+            continue;
+        };
         match &common {
             None => common = Some((metadata, drive.name())),
             Some((first, name)) => {

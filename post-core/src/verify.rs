@@ -73,10 +73,24 @@ pub enum Invalid {
     InvalidPoW {},
     /// Rule 7.
     #[error("label {index} (position {index_id}) misses: its byte is {msb}, above {difficulty_msb}")]
-    InvalidMsb { index: u64, index_id: u32, #[serde(serialize_with = "hex::serialize")] label: Label, msb: u8, difficulty_msb: u8 },
+    InvalidMsb {
+        index: u64,
+        index_id: u32,
+        #[serde(serialize_with = "hex::serialize")]
+        label: Label,
+        msb: u8,
+        difficulty_msb: u8,
+    },
     /// Rule 7.
     #[error("label {index} (position {index_id}) misses: its low bits are {lsb}, not below {difficulty_lsb}")]
-    InvalidLsb { index: u64, index_id: u32, #[serde(serialize_with = "hex::serialize")] label: Label, lsb: u64, difficulty_lsb: u64 },
+    InvalidLsb {
+        index: u64,
+        index_id: u32,
+        #[serde(serialize_with = "hex::serialize")]
+        label: Label,
+        lsb: u64,
+        difficulty_lsb: u64,
+    },
 }
 
 /// Why a proof could not be judged; nothing is said about the proof.
@@ -146,8 +160,9 @@ impl<'a> Verifier<'a> {
 
         let group = NonceGroup::new(&metadata.challenge, u32::from(claim.group), proof.pow);
         let lane = (proof.nonce % NONCES_PER_GROUP) as usize;
-        let checks = positions.iter().zip(&list).zip(&labels);
-        Ok(checks.map(|((id, (_, index)), label)| check_hit(&group, lane, *id, *index, label, claim.difficulty)).collect())
+        let mut checks = positions.iter().zip(&list).zip(&labels);
+        Ok(checks
+            .try_for_each(|((id, (_, index)), label)| check_hit(&group, lane, *id, *index, label, claim.difficulty)))
     }
 
     /// Rules 1 to 5: no hash, no label.
@@ -166,8 +181,12 @@ impl<'a> Verifier<'a> {
             return Err(Invalid::PowOutOfRange { pow: proof.pow });
         }
         match *mode {
-            Mode::One(position) if position >= k2 => return Err(Invalid::PositionOutOfRange { position, k2 }),
-            Mode::Subset { k3, .. } if !(1..=k2).contains(&k3) => return Err(Invalid::K3OutOfRange { k3, k2 }),
+            Mode::One(position) if position >= k2 => {
+                return Err(Invalid::PositionOutOfRange { position, k2 });
+            }
+            Mode::Subset { k3, .. } if !(1..=k2).contains(&k3) => {
+                return Err(Invalid::K3OutOfRange { k3, k2 });
+            }
             _ => {}
         }
         let num_labels = u64::from(got).checked_mul(labels_per_unit).ok_or(Invalid::InvalidNumLabels {})?;

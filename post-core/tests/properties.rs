@@ -48,7 +48,9 @@ impl Backend for Batches {
         self.cpu.info()
     }
     fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
-        let Labels::Range(commitment, indices) = &job.labels else { return self.cpu.label(job, sink) };
+        let Labels::Range(commitment, indices) = &job.labels else {
+            return self.cpu.label(job, sink);
+        };
         for start in indices.clone().step_by(self.size) {
             let batch = start..indices.end.min(start + self.size as u64);
             self.cpu.label(&LabelJob { scrypt: job.scrypt, labels: Labels::Range(*commitment, batch) }, sink)?;
@@ -91,7 +93,13 @@ fn set(metadata: &Metadata, labels: &[Label]) -> DataSet {
 
 /// The rule itself, with nothing shared with the prover but the ciphers: the hits of every nonce of a pass over all
 /// labels, the nonce whose K2-th hit comes first, the lower one of two.
-fn by_the_rule(labels: &[Label], challenge: &Challenge, d: Difficulty, k2: usize, nonces: Range<u32>) -> Option<(u32, Vec<u64>)> {
+fn by_the_rule(
+    labels: &[Label],
+    challenge: &Challenge,
+    d: Difficulty,
+    k2: usize,
+    nonces: Range<u32>,
+) -> Option<(u32, Vec<u64>)> {
     let mut winner: Option<(u64, u32, Vec<u64>)> = None;
     for nonce in nonces {
         let (group, lane) = (nonce / 16, (nonce % 16) as usize);

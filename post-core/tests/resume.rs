@@ -63,10 +63,8 @@ fn a_drive_that_fails_at_any_operation_loses_nothing_that_counted() {
     let mut failures = 0;
     for budget in 0.. {
         let drives = [MemoryDrive::default(), MemoryDrive::default()];
-        let faulty: Vec<Box<dyn Drive>> = vec![
-            Box::new(FaultyDrive::new(drives[0].clone(), budget)),
-            Box::new(drives[1].clone()),
-        ];
+        let faulty: Vec<Box<dyn Drive>> =
+            vec![Box::new(FaultyDrive::new(drives[0].clone(), budget)), Box::new(drives[1].clone())];
         let result = init(&request, &faulty, &[], &mut Cpu::new(1).unwrap(), &Silent);
         if result.is_ok() {
             break;

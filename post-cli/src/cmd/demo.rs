@@ -46,9 +46,10 @@ impl Table {
     fn text(&self) -> String {
         let width = |column: fn(&(String, String, Duration)) -> usize| self.0.iter().map(column).max().unwrap_or(0);
         let (first, second) = (width(|row| row.0.len()), width(|row| row.1.len()));
-        let rows = self.0.iter().map(|(what, result, took)| {
-            format!("{what:first$}  {result:second$}  {:>7.2} s", took.as_secs_f64())
-        });
+        let rows = self
+            .0
+            .iter()
+            .map(|(what, result, took)| format!("{what:first$}  {result:second$}  {:>7.2} s", took.as_secs_f64()));
         rows.collect::<Vec<_>>().join("\n")
     }
 }
@@ -58,7 +59,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     stop::listen()?;
     match &args.keep {
         Some(dir) => {
-            let empty = std::fs::read_dir(dir).map_or(Ok(true), |mut entries| entries.next().transpose().map(|e| e.is_none()));
+            let empty =
+                std::fs::read_dir(dir).map_or(Ok(true), |mut entries| entries.next().transpose().map(|e| e.is_none()));
             if !empty.with_context(|| format!("cannot read {}", dir.display()))? {
                 bail!("{} is not empty; --keep wants an empty or a new directory", dir.display());
             }
@@ -122,7 +124,9 @@ fn demo(dir: &Path) -> Result<()> {
     table.step("verify the proof", || {
         match verifier.verify(&proof.proof, &proof.metadata, &Mode::All, &mut backend)? {
             Ok(()) => Ok(((), format!("valid, all {} labels recomputed", params.k2))),
-            Err(invalid) => bail!("the proof is invalid: {invalid}; this is a defect, please report it"),
+            Err(invalid) => {
+                bail!("the proof is invalid: {invalid}; this is a defect, please report it")
+            }
         }
     })?;
     table.step("tamper with a copy", || {

@@ -102,7 +102,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }));
     let nonce = outcome.nonce.map_or("none yet".into(), |nonce| nonce.to_string());
     let state = if outcome.complete { "the set is complete" } else { "other files of the set are still to be made" };
-    let made = if outcome.made == 0 { "nothing was missing".into() } else {
+    let made = if outcome.made == 0 {
+        "nothing was missing".into()
+    } else {
         let rate = outcome.made as f64 / took.as_secs_f64().max(1e-9);
         format!("made {} labels in {} ({rate:.0} labels/s)", outcome.made, human_duration(took))
     };

@@ -30,8 +30,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let layout = metadata.layout()?;
     let survey = survey(&drives, &layout)?;
-    let text =
-        if args.json { as_json(&drives, &metadata, &layout, &survey)? } else { as_text(&drives, &metadata, &layout, &survey) };
+    let text = if args.json {
+        as_json(&drives, &metadata, &layout, &survey)?
+    } else {
+        as_text(&drives, &metadata, &layout, &survey)
+    };
     if !report::print(&text) {
         bail!("stdout was closed");
     }
@@ -81,7 +84,11 @@ fn as_text(drives: &[Box<dyn Drive>], metadata: &Metadata, layout: &Layout, surv
             human_bytes(here.iter().sum())
         ));
     }
-    lines.push(if survey.problems.is_empty() { "state           complete".into() } else { "state           NOT complete".into() });
+    lines.push(if survey.problems.is_empty() {
+        "state           complete".into()
+    } else {
+        "state           NOT complete".into()
+    });
     lines.extend(survey.problems.iter().map(|problem| format!("  - {problem}")));
     lines.join("\n")
 }

@@ -75,7 +75,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         None if report::print(&json) => {}
         None => bail!("the proof could not be written to stdout"),
     }
-    reporter.note(&format!("proof found and verified in {}: nonce {}", human_duration(started.elapsed()), file.proof.nonce));
+    reporter.note(&format!(
+        "proof found and verified in {}: nonce {}",
+        human_duration(started.elapsed()),
+        file.proof.nonce
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,9 +109,9 @@ impl<'a> Output<'a> {
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder
-            .tempfile_in(directory)
-            .with_context(|| format!("cannot write {}; check that its directory exists and is yours", path.display()))?;
+        let file = builder.tempfile_in(directory).with_context(|| {
+            format!("cannot write {}; check that its directory exists and is yours", path.display())
+        })?;
         Ok(Self { path, file })
     }
 

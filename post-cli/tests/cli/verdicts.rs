@@ -39,7 +39,7 @@ fn check(network: &str, mode: &Mode, files: &[File]) -> Vec<String> {
     let root = temp();
     let root = root.path();
     write(root, "net.toml", network);
-    let mut call = Call::new(&["verify", "--json", "--network", "net.toml"]).add(&words(mode));
+    let mut call = with_mode(Call::new(&["verify", "--json", "--network", "net.toml"]), mode);
     // A name is given back as it was given, so every other one is written in a roundabout way.
     let name = |at: usize| format!("{}proof {at}.json", if at % 2 == 1 { "./" } else { "" });
     for (at, file) in files.iter().enumerate() {
@@ -51,10 +51,7 @@ fn check(network: &str, mode: &Mode, files: &[File]) -> Vec<String> {
     let mut failures = Vec::new();
     let code = i32::from(files.iter().any(|file| !file.expected.ok));
     if done.code != Some(code) {
-        failures.push(format!(
-            "{mode:?}: exit {:?} instead of {code}; stderr: {}",
-            done.code, done.err
-        ));
+        failures.push(format!("{mode:?}: exit {:?} instead of {code}; stderr: {}", done.code, done.err));
     }
     let lines = json_lines(&done.out);
     if lines.len() != files.len() {
@@ -68,13 +65,11 @@ fn check(network: &str, mode: &Mode, files: &[File]) -> Vec<String> {
     failures
 }
 
-fn words(mode: &Mode) -> Vec<&str> {
-    // Numbers are leaked: a handful of bytes in a test.
-    let text = |number: u32| -> &str { number.to_string().leak() };
+fn with_mode(call: Call, mode: &Mode) -> Call {
     match mode {
-        Mode::All => vec!["--all"],
-        Mode::One { index } => vec!["--one", text(*index)],
-        Mode::Subset { k3, seed } => vec!["--subset", text(*k3), "--seed", seed],
+        Mode::All => call.add(&["--all"]),
+        Mode::One { index } => call.add(&["--one", &index.to_string()]),
+        Mode::Subset { k3, seed } => call.add(&["--subset", &k3.to_string(), "--seed", seed]),
     }
 }
 
@@ -89,8 +84,7 @@ fn agrees(line: &Value, expected: &Expected) -> bool {
     match &expected.error {
         Some(known) => {
             let fields = known["fields"].as_object().expect("fields");
-            error["kind"] == known["kind"]
-                && fields.iter().all(|(key, value)| &error[key] == value)
+            error["kind"] == known["kind"] && fields.iter().all(|(key, value)| &error[key] == value)
         }
         // A rule of this project's own: the kind has no fixed name.
         None => error["kind"].as_str().is_some_and(|kind| !kind.is_empty()),
@@ -103,7 +97,7 @@ fn a_mixed_call_gives_every_file_its_line() {
     let root = temp();
     let root = root.path();
     write(root, "net.toml", case.network_toml());
-    write(root, "good.json", proof_file(&case, &case.deterministic_proof).to_string());
+    write(root, "good.json", proof_file(case, &case.deterministic_proof).to_string());
     write(root, "broken.json", "{\"proof\":");
     let invalid = case.mutated.iter().find(|proof| proof.name == "pow_invalid").unwrap();
     write(root, "invalid.json", invalid.proof_file());
@@ -112,10 +106,7 @@ fn a_mixed_call_gives_every_file_its_line() {
     let verify = Call::new(&["verify", "--network", "net.toml"]).add(&files);
     let done = verify.clone().add(&["--json"]).run(root).exits(2);
     let lines = json_lines(&done.out);
-    let short: Vec<Value> = lines
-        .iter()
-        .map(|line| json!([line["file"], line["ok"], line["error"]["kind"]]))
-        .collect();
+    let short: Vec<Value> = lines.iter().map(|line| json!([line["file"], line["ok"], line["error"]["kind"]])).collect();
     assert_eq!(
         short,
         [
@@ -156,7 +147,7 @@ fn a_file_that_is_no_proof_is_malformed() {
     let root = temp();
     let root = root.path();
     write(root, "net.toml", case.network_toml());
-    let good = proof_file(&case, &case.deterministic_proof);
+    let good = proof_file(case, &case.deterministic_proof);
     let with = |section: &str, key: &str, value: Value| {
         let mut file = good.clone();
         file[section][key] = value;
@@ -204,12 +195,8 @@ fn a_file_that_is_no_proof_is_malformed() {
     std::fs::create_dir(root.join("directory")).unwrap();
     let lines = json_lines(&call.add(&["directory"]).run(root).exits(2).out);
 
-    let got: Vec<Value> = lines
-        .iter()
-        .map(|line| json!([line["file"], line["ok"], line["error"]["kind"]]))
-        .collect();
-    let mut expected: Vec<Value> =
-        texts.iter().map(|(name, _)| json!([name, false, "Malformed"])).collect();
+    let got: Vec<Value> = lines.iter().map(|line| json!([line["file"], line["ok"], line["error"]["kind"]])).collect();
+    let mut expected: Vec<Value> = texts.iter().map(|(name, _)| json!([name, false, "Malformed"])).collect();
     expected.push(json!(["directory", false, "Unreadable"]));
     assert_eq!(got, expected);
 }

@@ -66,7 +66,8 @@ fn ranges_equal_the_reference(backend: &mut dyn Backend) {
 
 fn lists_equal_the_reference(backend: &mut dyn Backend) {
     for count in [0, 1, 2, 3, 5, 37] {
-        let list: Vec<_> = (0..count).map(|i| (if i % 3 == 0 { ONE } else { OTHER }, (count - i) << (i % 60))).collect();
+        let list: Vec<_> =
+            (0..count).map(|i| (if i % 3 == 0 { ONE } else { OTHER }, (count - i) << (i % 60))).collect();
         let labels = label_list(backend, scrypt(16), &list).expect("labels");
         let expected: Vec<_> = list.iter().map(|(commitment, index)| judge(commitment, *index, 16)).collect();
         assert_eq!(labels, expected, "{count} labels");

@@ -145,7 +145,9 @@ impl Drive for DirDrive {
         let lock = lock.map_err(|e| io("open", &path, e))?;
         match lock.try_lock() {
             Ok(()) => *held = Some(lock),
-            Err(std::fs::TryLockError::WouldBlock) => return Err(DriveError::Busy { place: self.name() }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(DriveError::Busy { place: self.name() });
+            }
             Err(std::fs::TryLockError::Error(e)) => return Err(io("lock", &path, e)),
         }
         Ok(())
@@ -160,7 +162,9 @@ impl Drive for DirDrive {
         for entry in listing {
             let entry = entry.map_err(|e| io("read the directory", &self.path, e))?;
             let name = entry.file_name();
-            let Some(number) = name.to_str().and_then(file_number) else { continue };
+            let Some(number) = name.to_str().and_then(file_number) else {
+                continue;
+            };
             // Follows symbolic links: people spread sets over drives with them.
             let meta = std::fs::metadata(entry.path()).map_err(|e| io("look at", &entry.path(), e))?;
             if !meta.is_file() {
@@ -191,7 +195,9 @@ impl Drive for DirDrive {
 
     fn metadata(&self) -> Result<Option<Metadata>, DriveError> {
         let path = self.path.join(Metadata::FILE_NAME);
-        let Some(bytes) = self.read_document(&path)? else { return Ok(None) };
+        let Some(bytes) = self.read_document(&path)? else {
+            return Ok(None);
+        };
         Metadata::parse(&bytes)
             .map(Some)
             .map_err(|e| DriveError::Malformed { place: path.display().to_string(), reason: e.to_string() })
@@ -229,7 +235,9 @@ mod tests {
     fn only_canonical_names_count() {
         assert_eq!(file_number("postdata_0.bin"), Some(0));
         assert_eq!(file_number("postdata_4294967295.bin"), Some(u32::MAX));
-        for name in ["postdata_00.bin", "postdata_+1.bin", "postdata_1.bin.bak", "postdata_.bin", "postdata_4294967296.bin"] {
+        for name in
+            ["postdata_00.bin", "postdata_+1.bin", "postdata_1.bin.bak", "postdata_.bin", "postdata_4294967296.bin"]
+        {
             assert_eq!(file_number(name), None, "{name}");
         }
     }

@@ -28,12 +28,9 @@ impl<'a> Run<'a> {
             let progress = journals[drive].as_ref().and_then(|journal| journal.files.get(&file));
             // A file that is shorter than its journal says was tampered with: nobody vouches for it any more.
             let state = match progress.filter(|progress| progress.labels <= there) {
-                Some(progress) => FileState {
-                    drive,
-                    done: progress.labels,
-                    search: run.new_search(progress.vrf),
-                    searched: true,
-                },
+                Some(progress) => {
+                    FileState { drive, done: progress.labels, search: run.new_search(progress.vrf), searched: true }
+                }
                 None => FileState { drive, done: there, search: run.new_search(None), searched: false },
             };
             run.files.insert(file, state);
@@ -47,9 +44,11 @@ impl<'a> Run<'a> {
 
     /// The drive's journal, if it has a sound one of this set. A damaged one counts as none: the files are then checked.
     fn read_journal(&self, drive: &dyn Drive) -> Result<Option<Journal>, InitError> {
-        let Some(journal) = drive.journal()?.as_deref().and_then(Journal::from_bytes) else { return Ok(None) };
-        let ours = journal.commitment == self.metadata.commitment().0
-            && journal.num_labels == self.plan.layout.num_labels();
+        let Some(journal) = drive.journal()?.as_deref().and_then(Journal::from_bytes) else {
+            return Ok(None);
+        };
+        let ours =
+            journal.commitment == self.metadata.commitment().0 && journal.num_labels == self.plan.layout.num_labels();
         if !ours {
             return Ok(None);
         }
@@ -107,9 +106,8 @@ impl<'a> Run<'a> {
         let first = self.plan.layout.file_labels(file).start;
         let last = state.done - 1;
         // Evenly spread over the file: what tells sets apart is every label, so no chance is needed.
-        let mut offsets: Vec<u64> = (0..SPOT_CHECKS)
-            .map(|i| (u128::from(last) * u128::from(i) / u128::from(SPOT_CHECKS - 1)) as u64)
-            .collect();
+        let mut offsets: Vec<u64> =
+            (0..SPOT_CHECKS).map(|i| (u128::from(last) * u128::from(i) / u128::from(SPOT_CHECKS - 1)) as u64).collect();
         offsets.dedup();
         let commitment = self.metadata.commitment();
         let list: Vec<_> = offsets.iter().map(|offset| (commitment, first + offset)).collect();
@@ -132,7 +130,9 @@ impl<'a> Run<'a> {
     fn rescan(&mut self, file: u32, watch: &dyn Watch) -> Result<(), InitError> {
         let first = self.plan.layout.file_labels(file).start;
         let stopped = self.stopped();
-        let Some(state) = self.files.get_mut(&file) else { return Ok(()) };
+        let Some(state) = self.files.get_mut(&file) else {
+            return Ok(());
+        };
         let mut buffer = vec![[0; LABEL_BYTES]; RESCAN_LABELS];
         let mut at = 0;
         while at < state.done {

@@ -72,7 +72,9 @@ impl Run<'_> {
         for piece in layout.pieces(indices.clone()) {
             let from = (piece.labels.start - indices.start) as usize;
             let labels = &labels[from..][..(piece.labels.end - piece.labels.start) as usize];
-            let Some(state) = self.files.get_mut(&piece.file) else { continue };
+            let Some(state) = self.files.get_mut(&piece.file) else {
+                continue;
+            };
             self.drives[state.drive].write_at(piece.file, piece.offset, labels.as_flattened())?;
             state.search.observe(piece.labels.start, labels)?;
             state.done += labels.len() as u64;
@@ -104,10 +106,9 @@ impl Run<'_> {
                 .map(|(file, state)| (*file, FileProgress { labels: state.done, vrf: state.search.best() }))
                 .collect(),
         };
-        let bytes = journal.to_bytes().map_err(|e| DriveError::Malformed {
-            place: self.drives[drive].name(),
-            reason: e.to_string(),
-        })?;
+        let bytes = journal
+            .to_bytes()
+            .map_err(|e| DriveError::Malformed { place: self.drives[drive].name(), reason: e.to_string() })?;
         self.drives[drive].replace_journal(&bytes)
     }
 

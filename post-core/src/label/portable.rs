@@ -4,6 +4,9 @@
 //! (see [`row`](super::row)), and [`LANES`] labels go through each step together, so that the processor always has an
 //! independent instruction to run and the table look-ups of one label overlap the arithmetic of the others.
 
+// Lanes and rows are indexed on both sides of most steps; iterators would hide which is which.
+#![allow(clippy::needless_range_loop)]
+
 use super::row::Row;
 use super::{Block, FullLabel, compress, expand, password};
 use crate::identity::Commitment;
@@ -173,14 +176,17 @@ mod tests {
         for n in [2, 4, 64, 1024] {
             let mut scratch = Scratch::<R>::new(n).unwrap();
             for count in 0..=2 * LANES + 1 {
-                let jobs: Vec<_> = (0..count as u64)
-                    .map(|i| (Commitment([i as u8 % 3; 32]), u64::from(u32::MAX) - 3 + i))
-                    .collect();
+                let jobs: Vec<_> =
+                    (0..count as u64).map(|i| (Commitment([i as u8 % 3; 32]), u64::from(u32::MAX) - 3 + i)).collect();
                 let mut labels = vec![[0; 32]; count];
                 full_labels(&mut scratch, &jobs, &mut labels);
                 for ((commitment, index), label) in jobs.iter().zip(labels) {
                     let scrypt = ScryptParams { n, r: 1, p: 1 };
-                    assert_eq!(label, reference::full_label(commitment, *index, scrypt).unwrap(), "n {n}, index {index}");
+                    assert_eq!(
+                        label,
+                        reference::full_label(commitment, *index, scrypt).unwrap(),
+                        "n {n}, index {index}"
+                    );
                 }
             }
         }

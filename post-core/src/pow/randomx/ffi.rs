@@ -96,11 +96,11 @@ impl Dataset {
     /// Fills the table on `threads` threads, a stretch each; `stop` is asked every few moments.
     pub(super) fn new(cache: &Cache, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Result<Self, PowError> {
         // SAFETY: no precondition; a null result is handled.
-        let (raw, _) =
-            first_that_works(&[FLAG_LARGE_PAGES, 0], |flags| unsafe { randomx_alloc_dataset(flags) })
-                .ok_or(PowError::OutOfMemory { what: "dataset", mib: DATASET_MIB })?;
+        let (raw, _) = first_that_works(&[FLAG_LARGE_PAGES, 0], |flags| unsafe { randomx_alloc_dataset(flags) })
+            .ok_or(PowError::OutOfMemory { what: "dataset", mib: DATASET_MIB })?;
         let dataset = Self { raw };
         // SAFETY: no precondition; it returns a constant.
+        #[allow(clippy::useless_conversion, reason = "the C type is narrower on Windows")]
         let items = u64::from(unsafe { randomx_dataset_item_count() });
         let stopped = AtomicBool::new(false);
         let fill = |from: u64, to: u64| {
@@ -153,10 +153,9 @@ impl Vm {
         // A cache made for compiled programs serves interpreted ones too, but not the other way round.
         let tries = [flags | FLAG_LARGE_PAGES, flags, flags & !FLAG_JIT];
         // SAFETY: both objects are initialised and outlive the machine, which holds their owners; null is handled.
-        let (raw, _) = first_that_works(&tries, |flags| unsafe {
-            randomx_create_vm(flags, cache.raw.as_ptr(), raw_dataset)
-        })
-        .ok_or(PowError::NoMachine)?;
+        let (raw, _) =
+            first_that_works(&tries, |flags| unsafe { randomx_create_vm(flags, cache.raw.as_ptr(), raw_dataset) })
+                .ok_or(PowError::NoMachine)?;
         Ok(Self { raw, _cache: cache, _dataset: dataset })
     }
 
