@@ -207,7 +207,7 @@ pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u6
     if let Some(difference) = existing.as_ref().and_then(|existing| request.metadata().difference(existing)) {
         return Err(InitError::OtherSet { difference });
     }
-    let survey = survey(drives, &layout)?;
+    let survey = survey(drives, &request.metadata().commitment(), &layout)?;
     let wrong: Vec<Problem> = survey.problems.iter().filter(|p| !p.is_unfinished()).cloned().collect();
     if !wrong.is_empty() {
         return Err(SetError::Problems(wrong).into());

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity::Commitment;
+use crate::plan::Layout;
 use crate::vrf::VrfNonce;
 
 const MAGIC: &str = "post-journal-1";
@@ -35,6 +37,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Whether it speaks of this set.
+    pub(crate) fn is_of(&self, commitment: &Commitment, layout: &Layout) -> bool {
+        self.commitment == commitment.0 && self.num_labels == layout.num_labels()
+    }
+
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let body = serde_json::to_string(self)?;
         let checksum = blake3::hash(body.as_bytes()).to_hex();

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use crate::label::LABEL_BYTES;
 
-/// Files of one set at most: a directory of more is a mistake in the file size.
-const MAX_FILES: u64 = 1 << 20;
+/// Files of one set at most, 2^20 mainnet units in files of 4 GiB: more is a mistake in the file size.
+const MAX_FILES: u64 = 1 << 24;
 
 /// Kept free on each drive for metadata and the journal.
 const RESERVE: u64 = 64 * 1024;

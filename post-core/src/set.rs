@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::drive::{Drive, DriveError};
+use crate::identity::Commitment;
+use crate::journal::Journal;
 use crate::label::{LABEL_BYTES, Label};
 use crate::metadata::Metadata;
 use crate::plan::{Layout, PlanError};
@@ -31,6 +33,13 @@ pub enum Problem {
         /// Bytes it has.
         got: u64,
     },
+    /// A file of the right size whose last labels were never made sure of: `init` was interrupted there.
+    Unfinished {
+        /// Its number.
+        file: u32,
+        /// Where it lies.
+        drive: String,
+    },
     /// One file on two drives.
     Twice {
         /// Its number.
@@ -45,7 +54,7 @@ impl Problem {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         match self {
-            Self::Missing(_) => true,
+            Self::Missing(_) | Self::Unfinished { .. } => true,
             Self::WrongSize { expected, got, .. } => got < expected,
             Self::LeftOver { .. } | Self::Twice { .. } => false,
         }
@@ -65,6 +74,9 @@ impl fmt::Display for Problem {
             Self::WrongSize { file, drive, expected, got } => {
                 let cure = if got < expected { "finish init" } else { "move it away and run init again" };
                 write!(f, "{} in {drive} has {got} bytes instead of {expected}: {cure}", Layout::file_name(*file))
+            }
+            Self::Unfinished { file, drive } => {
+                write!(f, "{} in {drive} was interrupted: finish init", Layout::file_name(*file))
             }
             Self::Twice { file, drives: [a, b] } => {
                 write!(f, "{} is both in {a} and in {b}: move one of them away", Layout::file_name(*file))
@@ -159,16 +171,19 @@ pub struct Survey {
     pub problems: Vec<Problem>,
 }
 
-/// Looks at the names and sizes of all data files.
+/// Looks at the names and sizes of all data files, and at what the journals say of them.
 ///
 /// # Errors
 /// [`DriveError`].
-pub fn survey(drives: &[Box<dyn Drive>], layout: &Layout) -> Result<Survey, DriveError> {
+pub fn survey(drives: &[Box<dyn Drive>], commitment: &Commitment, layout: &Layout) -> Result<Survey, DriveError> {
     let mut files: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
     let mut problems = Vec::new();
     for (index, drive) in drives.iter().enumerate() {
+        let journal = drive.journal()?.as_deref().and_then(Journal::from_bytes);
+        let journal = journal.filter(|journal| journal.is_of(commitment, layout));
         for (file, got) in drive.held()? {
             let expected = layout.file_bytes(file);
+            let counted = journal.as_ref().and_then(|journal| journal.files.get(&file)).map(|progress| progress.labels);
             if let Some((other, _)) = files.insert(file, (index, got)) {
                 problems.push(Problem::Twice { file, drives: [drives[other].name(), drive.name()] });
             }
@@ -176,6 +191,8 @@ pub fn survey(drives: &[Box<dyn Drive>], layout: &Layout) -> Result<Survey, Driv
                 problems.push(Problem::LeftOver { file, drive: drive.name() });
             } else if got != expected {
                 problems.push(Problem::WrongSize { file, drive: drive.name(), expected, got });
+            } else if counted.is_some_and(|labels| labels < expected / LABEL_BYTES as u64) {
+                problems.push(Problem::Unfinished { file, drive: drive.name() });
             }
         }
     }
@@ -210,7 +227,7 @@ impl DataSet {
         let names = || drives.iter().map(|drive| drive.name()).collect::<Vec<_>>().join(", ");
         let metadata = common_metadata(&drives)?.ok_or_else(|| SetError::NoMetadata { drive: names() })?;
         let layout = metadata.layout()?;
-        let survey = survey(&drives, &layout)?;
+        let survey = survey(&drives, &metadata.commitment(), &layout)?;
         if !survey.problems.is_empty() {
             return Err(SetError::Problems(survey.problems));
         }

@@ -1,5 +1,5 @@
 //! Interrupted, damaged, shared and foreign sets: whatever happened before, the end is the same bytes.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use post_core::identity::{AtxId, Commitment, NodeId};
 use post_core::init::{InitError, Outcome, Request, init};
 use post_core::label::{reference, stored};
 use post_core::params::{NetworkParams, ScryptParams};
-use post_core::set::SetError;
+use post_core::set::{DataSet, Problem, SetError};
 use post_core::watch::{Event, Silent, Watch};
 use proptest::prelude::*;
 
@@ -174,6 +174,49 @@ fn a_set_without_a_nonce_finds_one_past_its_end() {
     assert_eq!((outcome.nonce, outcome.made), (Some(nonce), 40));
     let again = run(&request, &drive, &Silent).unwrap();
     assert_eq!((again.nonce, again.made), (Some(nonce), 0));
+}
+
+#[test]
+fn a_nonce_that_is_none_is_replaced_and_foreign_keys_stay_where_they_are() {
+    let request = request(9);
+    let drives = [MemoryDrive::default(), MemoryDrive::default()];
+    run(&request, &drives, &Silent).unwrap();
+    for (key, drive) in ["a", "b"].iter().zip(&drives) {
+        let mut metadata = drive.metadata().unwrap().unwrap();
+        metadata.nonce = Some(smallest(&request) + 1);
+        metadata.other.insert((*key).into(), 1.into());
+        drive.replace_metadata(&metadata).unwrap();
+        drive.drop_journal();
+    }
+    run(&request, &drives, &Silent).unwrap();
+    assert_whole(&request, &drives);
+    for (key, drive) in ["a", "b"].iter().zip(&drives) {
+        let metadata = drive.metadata().unwrap().unwrap();
+        assert_eq!(metadata.other.keys().collect::<Vec<_>>(), [key]);
+    }
+}
+
+#[test]
+fn files_of_the_right_size_that_no_checkpoint_covers_are_not_proven_from() {
+    let request = request(11);
+    // The operation to fail at is the one after the last write.
+    let all_written = |budget: &i64| {
+        let drive = MemoryDrive::default();
+        let faulty: Vec<Box<dyn Drive>> = vec![Box::new(FaultyDrive::new(drive.clone(), *budget))];
+        init(&request, &faulty, &[], &mut Cpu::new(1).unwrap(), &Silent).unwrap_err();
+        (files(std::slice::from_ref(&drive)) == expected(&request)).then_some(drive)
+    };
+    let drive = (0..).find_map(|budget| all_written(&budget)).unwrap();
+    match DataSet::open(vec![Box::new(drive.clone())]) {
+        Err(SetError::Problems(problems)) => {
+            assert_eq!(problems.len(), 7);
+            assert!(problems.iter().all(|problem| matches!(problem, Problem::Unfinished { .. })), "{problems:?}");
+        }
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("opened"),
+    }
+    run(&request, std::slice::from_ref(&drive), &Silent).unwrap();
+    assert!(DataSet::open(vec![Box::new(drive)]).is_ok());
 }
 
 /// Stops at the first look after so many labels.

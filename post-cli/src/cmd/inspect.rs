@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         bail!("none of these directories has a {}; check the path", Metadata::FILE_NAME);
     };
     let layout = metadata.layout()?;
-    let survey = survey(&drives, &layout)?;
+    let survey = survey(&drives, &metadata.commitment(), &layout)?;
     let text = if args.json {
         as_json(&drives, &metadata, &layout, &survey)?
     } else {

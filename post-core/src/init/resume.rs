@@ -22,6 +22,7 @@ impl<'a> Run<'a> {
     pub(super) fn new(request: &'a Request, drives: &'a [Box<dyn Drive>], plan: Plan) -> Result<Self, InitError> {
         let metadata = plan.existing.clone().unwrap_or_else(|| request.metadata());
         let mut run = Self { request, drives, plan, metadata, files: BTreeMap::new() };
+        run.check_nonce()?;
         let journals = drives.iter().map(|drive| run.read_journal(&**drive)).collect::<Result<Vec<_>, _>>()?;
         for (&file, &(drive, bytes)) in &run.plan.survey.files {
             let there = bytes / LABEL_BYTES as u64;
@@ -47,9 +48,7 @@ impl<'a> Run<'a> {
         let Some(journal) = drive.journal()?.as_deref().and_then(Journal::from_bytes) else {
             return Ok(None);
         };
-        let ours =
-            journal.commitment == self.metadata.commitment().0 && journal.num_labels == self.plan.layout.num_labels();
-        if !ours {
+        if !journal.is_of(&self.metadata.commitment(), &self.plan.layout) {
             return Ok(None);
         }
         let wanted = self.request.params.scrypt.n;
@@ -66,10 +65,31 @@ impl<'a> Run<'a> {
     }
 
     fn metadata_is_everywhere(&self) -> bool {
-        let known = |drive: &usize| {
-            self.drives[*drive].metadata().is_ok_and(|there| there.is_some_and(|there| there == self.metadata))
+        let known = |drive: &usize| match self.drives[*drive].metadata() {
+            Ok(Some(there)) => there == self.metadata_beside(Some(&there)),
+            _ => false,
         };
         self.plan.drives_in_use().iter().all(known)
+    }
+
+    /// What a drive's metadata should be, given what is there: ours, with the keys of other tools that it has.
+    pub(super) fn metadata_beside(&self, there: Option<&Metadata>) -> Metadata {
+        match there {
+            Some(there) => Metadata { other: there.other.clone(), ..self.metadata.clone() },
+            None => self.metadata.clone(),
+        }
+    }
+
+    /// A nonce in the metadata that its label does not bear out is forgotten: it would cost the miner every epoch.
+    fn check_nonce(&mut self) -> Result<(), InitError> {
+        let Some(index) = self.metadata.nonce else { return Ok(()) };
+        let mut search = self.new_search(None);
+        search.candidate(index)?;
+        match search.best() {
+            Some(nonce) => self.metadata.set_nonce(&nonce),
+            None => (self.metadata.nonce, self.metadata.nonce_value) = (None, None),
+        }
+        Ok(())
     }
 
     /// Takes files over that no journal vouches for: some labels are recomputed, and if the VRF nonce may still lie

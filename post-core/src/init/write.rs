@@ -1,5 +1,6 @@
 //! The work itself: labels to disk with checkpoints, then the nonce, then the final metadata.
 
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,17 @@ use crate::label::Label;
 use crate::vrf::VrfNonce;
 use crate::watch::{Event, Watch};
 
-/// What a `kill -9` may cost: the labels since the last checkpoint. A file's end is always one.
+/// What a `kill -9` may cost: the labels since the last checkpoint.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 
 /// How often the position of a search past the end is noted; it is small and goes to every drive.
 const POSITION_EVERY: Duration = Duration::from_secs(10);
+
+/// What was written since the last checkpoint.
+struct Unsynced {
+    files: BTreeSet<u32>,
+    since: Instant,
+}
 
 impl Run<'_> {
     /// Computes and writes all labels that are missing. Returns how many.
@@ -50,13 +57,15 @@ impl Run<'_> {
     ) -> Result<(), InitError> {
         let scrypt = self.request.params.scrypt;
         let job = LabelJob { scrypt, labels: Labels::Range(self.metadata.commitment(), indices) };
-        let mut last_checkpoint = Instant::now();
+        let mut unsynced = Unsynced { files: BTreeSet::new(), since: Instant::now() };
         let mut result = Ok(());
         backend.label(&job, &mut |indices, labels| {
-            result = self.write(indices, labels, &mut last_checkpoint, watch);
+            result = self.write(indices, labels, &mut unsynced, watch);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        result
+        result?;
+        self.checkpoint(&mut unsynced)?;
+        Ok(())
     }
 
     /// One batch: to the drives, through the VRF search, and to the journal when it is time.
@@ -64,36 +73,41 @@ impl Run<'_> {
         &mut self,
         indices: Range<u64>,
         labels: &[Label],
-        last_checkpoint: &mut Instant,
+        unsynced: &mut Unsynced,
         watch: &dyn Watch,
     ) -> Result<(), InitError> {
-        let layout = self.plan.layout;
-        let stop = watch.stop();
-        for piece in layout.pieces(indices.clone()) {
+        for piece in self.plan.layout.pieces(indices.clone()) {
             let from = (piece.labels.start - indices.start) as usize;
             let labels = &labels[from..][..(piece.labels.end - piece.labels.start) as usize];
-            let Some(state) = self.files.get_mut(&piece.file) else {
-                continue;
-            };
+            let Some(state) = self.files.get_mut(&piece.file) else { continue };
+            unsynced.files.insert(piece.file);
             self.drives[state.drive].write_at(piece.file, piece.offset, labels.as_flattened())?;
             state.search.observe(piece.labels.start, labels)?;
             state.done += labels.len() as u64;
-            let at_end = piece.labels.end == layout.file_labels(piece.file).end;
-            let due = at_end || stop || last_checkpoint.elapsed() >= CHECKPOINT_EVERY;
-            if due {
-                self.checkpoint(piece.file)?;
-                *last_checkpoint = Instant::now();
-            }
-            watch.event(Event::Labels { done: self.done(), durable: due });
         }
-        if stop && self.done() < self.plan.labels() { Err(self.stopped()) } else { Ok(()) }
+        let stop = watch.stop();
+        let due = stop || unsynced.since.elapsed() >= CHECKPOINT_EVERY;
+        if due {
+            self.checkpoint(unsynced)?;
+        }
+        let done = self.done();
+        watch.event(Event::Labels { done, durable: due });
+        if stop && done < self.plan.labels() { Err(self.stopped()) } else { Ok(()) }
     }
 
-    /// Makes a file's labels durable, then says so.
-    fn checkpoint(&self, file: u32) -> Result<(), DriveError> {
-        let drive = self.files[&file].drive;
-        self.drives[drive].sync(file)?;
-        self.write_journal(drive)
+    /// Makes what was written durable, then says so. Until then no journal counts it.
+    fn checkpoint(&self, unsynced: &mut Unsynced) -> Result<(), DriveError> {
+        let mut drives = BTreeSet::new();
+        for file in &unsynced.files {
+            let drive = self.files[file].drive;
+            self.drives[drive].sync(*file)?;
+            drives.insert(drive);
+        }
+        for drive in drives {
+            self.write_journal(drive)?;
+        }
+        *unsynced = Unsynced { files: BTreeSet::new(), since: Instant::now() };
+        Ok(())
     }
 
     pub(super) fn write_journal(&self, drive: usize) -> Result<(), DriveError> {
@@ -124,10 +138,14 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The same on every drive; keys of other tools stay where they are.
     fn write_metadata(&self) -> Result<(), DriveError> {
         for drive in self.plan.drives_in_use() {
-            if self.drives[drive].metadata()?.as_ref() != Some(&self.metadata) {
-                self.drives[drive].replace_metadata(&self.metadata)?;
+            let drive = &self.drives[drive];
+            let there = drive.metadata()?;
+            let wanted = self.metadata_beside(there.as_ref());
+            if there.as_ref() != Some(&wanted) {
+                drive.replace_metadata(&wanted)?;
             }
         }
         Ok(())
@@ -138,6 +156,7 @@ impl Run<'_> {
         let found = self.files.values().filter_map(|state| state.search.best());
         let best = found.min_by_key(|nonce| (nonce.label, nonce.index));
         let mut search = self.new_search(best);
+        // A nonce past the end only stands in for one that is missing.
         if let Some(index) = self.metadata.nonce.filter(|index| *index < self.plan.layout.num_labels()) {
             search.candidate(index)?;
         }
