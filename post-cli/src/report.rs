@@ -207,10 +207,14 @@ impl Watch for Reporter {
                 self.begin(Phase::Labels, done, total);
             }
             Event::Labels { done, .. } => self.advance(done),
-            Event::VrfRescan { labels } => {
-                self.note(&format!("reading {labels} labels that are there already for the VRF nonce"));
+            Event::VrfRescanStarted { labels } => {
+                self.note(&format!(
+                    "taking over {labels} labels that were there already: reading them for the VRF nonce"
+                ));
                 self.emit(&json!({ "event": "vrf_rescan", "labels": labels }));
+                self.begin(Phase::Labels, 0, labels);
             }
+            Event::VrfRescan { labels } => self.advance(labels),
             Event::VrfSearchPastEnd { from } => {
                 self.note(&format!(
                     "no label of this set is below the VRF threshold (one set in 3000); searching on from index {from}"

@@ -1,7 +1,8 @@
 //! Who holds the data and for what: node id, commitment ATX, their commitment, the key file (POST.md sections 2 and 3).
 
 use std::fmt;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -110,6 +111,9 @@ impl Commitment {
     }
 }
 
+/// A key file is 128 digits; what is far longer is not one.
+const MAX_KEY_FILE: u64 = 4096;
+
 /// What can be wrong with a key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -168,8 +172,10 @@ impl IdentityKey {
     /// # Errors
     /// [`KeyError::Io`], [`KeyError::Malformed`], [`KeyError::Mismatch`].
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let text =
-            std::fs::read(path).map_err(|source| KeyError::Io { verb: "read", path: path.to_path_buf(), source })?;
+        let mut text = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_KEY_FILE).read_to_end(&mut text))
+            .map_err(|source| KeyError::Io { verb: "read", path: path.to_path_buf(), source })?;
         let mut bytes = [0; 64];
         hex::decode_to_slice(text.trim_ascii(), &mut bytes)
             .map_err(|_| KeyError::Malformed { path: path.to_path_buf() })?;

@@ -1,13 +1,15 @@
 //! Fills drives with labels: plan × backend × drives, resumable. The only writer of labels.
 //!
-//! A run looks before it writes ([`prepare`]), claims the drives, then lets the backend compute while it writes, searches
-//! the VRF nonce and checkpoints: data synced, then journal replaced. What the journal does not count is computed again.
+//! A run looks before it writes: a request that can't be met is refused with the drives as they were. Then it claims the
+//! drives and lets the backend compute while it writes, searches the VRF nonce and checkpoints: data synced, then journal
+//! replaced. What the journal does not count is computed again.
 
 mod resume;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::backend::{self, Backend};
 use crate::difficulty::vrf_threshold;
@@ -17,7 +19,7 @@ use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
 use crate::plan::{DriveSpace, Layout, PlanError, place};
 use crate::set::{Problem, SetError, Survey, common_metadata, survey};
-use crate::vrf::{VrfNonce, VrfSearch};
+use crate::vrf::{VrfError, VrfNonce, VrfSearch};
 use crate::watch::Watch;
 
 /// What is to be there in the end.
@@ -35,7 +37,12 @@ pub struct Request {
     pub max_file_size: u64,
     /// Only these files, for a set that is made on several machines; `None` means all.
     pub files: Option<Range<u32>>,
+    /// What a crash may cost: labels are made durable at least this often, but never within a batch of the backend.
+    pub checkpoint_every: Duration,
 }
+
+/// A good [`Request::checkpoint_every`]: syncing twice a second costs next to nothing.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a set could not be made or continued.
 #[derive(Debug, thiserror::Error)]
@@ -68,10 +75,16 @@ pub enum InitError {
     #[error(transparent)]
     Set(#[from] SetError),
     /// Another set is on the drives.
-    #[error("the drives hold another set: {difference}; use its values to continue it, or other directories")]
+    #[error(
+        "the drives hold another set: its {key} is {there}, asked for was {wanted}; use the set's value to continue it, or other directories"
+    )]
     OtherSet {
-        /// What differs, wanted / there.
-        difference: String,
+        /// What differs, as metadata calls it.
+        key: &'static str,
+        /// Asked for.
+        wanted: String,
+        /// On the drives.
+        there: String,
     },
     /// The labels on the drives cost something else.
     #[error(
@@ -108,6 +121,16 @@ pub enum InitError {
         /// Labels wanted.
         total: u64,
     },
+}
+
+impl InitError {
+    /// A search that met a wrong label, of a file that was there before or of what a device just made.
+    fn of_search(error: VrfError, wrong: impl FnOnce(u64) -> Self) -> Self {
+        match error {
+            VrfError::Params(error) => Self::Params(error),
+            VrfError::Wrong { index } => wrong(index),
+        }
+    }
 }
 
 impl From<DriveError> for InitError {
@@ -204,8 +227,8 @@ impl Plan {
 pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<Plan, InitError> {
     let layout = request.layout()?;
     let existing = common_metadata(drives)?;
-    if let Some(difference) = existing.as_ref().and_then(|existing| request.metadata().difference(existing)) {
-        return Err(InitError::OtherSet { difference });
+    if let Some((key, wanted, there)) = existing.as_ref().and_then(|there| request.metadata().difference(there)) {
+        return Err(InitError::OtherSet { key, wanted, there });
     }
     let survey = survey(drives, &request.metadata().commitment(), &layout)?;
     let wrong: Vec<Problem> = survey.problems.iter().filter(|p| !p.is_unfinished()).cloned().collect();
@@ -236,16 +259,21 @@ pub fn init(
     backend: &mut dyn Backend,
     watch: &dyn Watch,
 ) -> Result<Outcome, InitError> {
-    let plan = prepare(request, drives, quotas)?;
-    for drive in plan.drives_in_use() {
-        drives[drive].claim()?;
-    }
-    // Another process may have written before the claim: only what is seen from now on counts.
-    let plan = prepare(request, drives, quotas)?;
-    let mut run = Run::new(request, drives, plan)?;
-    if run.nothing_to_do() {
-        return Ok(run.outcome(0));
-    }
+    let mut claimed = BTreeSet::new();
+    // Looking takes time, in which another process may have written, or free space changed: what counts is what is seen
+    // when all drives in use are claimed.
+    let mut run = loop {
+        let run = Run::new(request, drives, prepare(request, drives, quotas)?)?;
+        let wanted = run.plan.drives_in_use();
+        if wanted.is_subset(&claimed) {
+            break run;
+        }
+        run.spot_check(backend)?;
+        for drive in wanted {
+            drives[drive].claim()?;
+            claimed.insert(drive);
+        }
+    };
     run.adopt(backend, watch)?;
     run.write_first_records()?;
     let made = run.fill(backend, watch)?;
@@ -254,12 +282,9 @@ pub fn init(
 }
 
 impl Plan {
-    fn drives_in_use(&self) -> Vec<usize> {
+    fn drives_in_use(&self) -> BTreeSet<usize> {
         let held = self.survey.files.values().map(|(drive, _)| *drive);
-        let mut drives: Vec<usize> = self.place.values().copied().chain(held).collect();
-        drives.sort_unstable();
-        drives.dedup();
-        drives
+        self.place.values().copied().chain(held).collect()
     }
 }
 
@@ -270,8 +295,8 @@ struct FileState {
     done: u64,
     /// The smallest label among them.
     search: VrfSearch,
-    /// Whether the search has seen all of them.
-    searched: bool,
+    /// Whether a journal vouches for these labels and the search has seen them all. Other files are adopted first.
+    vouched: bool,
 }
 
 /// A run after the drives were claimed.
@@ -282,6 +307,8 @@ struct Run<'a> {
     metadata: Metadata,
     /// The files of this run and all others that are there.
     files: BTreeMap<u32, FileState>,
+    /// Labels of this run's files that are on disk.
+    done: u64,
 }
 
 impl<'a> Run<'a> {
@@ -296,11 +323,6 @@ impl<'a> Run<'a> {
     /// Whether every file of the set, not only of this run, is whole.
     fn complete(&self) -> bool {
         (0..self.plan.layout.num_files()).all(|file| self.is_done(file))
-    }
-
-    /// Labels of this run's files that are on disk.
-    fn done(&self) -> u64 {
-        self.plan.files.clone().filter_map(|file| self.files.get(&file)).map(|state| state.done).sum()
     }
 
     fn new_search(&self, best: Option<VrfNonce>) -> VrfSearch {
@@ -319,6 +341,6 @@ impl<'a> Run<'a> {
     }
 
     fn stopped(&self) -> InitError {
-        InitError::Stopped { done: self.done(), total: self.plan.labels() }
+        InitError::Stopped { done: self.done, total: self.plan.labels() }
     }
 }

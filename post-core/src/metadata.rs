@@ -27,7 +27,7 @@ pub struct Metadata {
     /// Hex of the first 16 B of the label at `nonce`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce_value: Option<String>,
-    /// Other tools' note of how far a search past the end went.
+    /// How far a search for the nonce past the end of the set has come.
     #[serde(default)]
     pub last_position: Option<u64>,
     /// Keys we don't know; kept as they are.
@@ -61,12 +61,12 @@ impl Metadata {
         self.difference(other).is_none()
     }
 
-    /// The first thing in which two sets differ, as `key: here / there`.
+    /// The first thing in which two sets differ: its key, its value here, its value there.
     #[must_use]
-    pub fn difference(&self, other: &Self) -> Option<String> {
-        let differ = |key: &str, a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| {
+    pub fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        let differ = |key, a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| {
             let (a, b) = (a.to_string(), b.to_string());
-            (a != b).then(|| format!("{key} is {a} in one and {b} in the other"))
+            (a != b).then_some((key, a, b))
         };
         differ("NodeId", &self.node_id, &other.node_id)
             .or_else(|| differ("CommitmentAtxId", &self.commitment_atx_id, &other.commitment_atx_id))
@@ -124,6 +124,6 @@ mod tests {
         let mut b = Metadata { nonce: Some(1), ..a.clone() };
         assert!(a.same_set(&b));
         b.num_units = 4;
-        assert_eq!(a.difference(&b).unwrap(), "NumUnits is 3 in one and 4 in the other");
+        assert_eq!(a.difference(&b).unwrap(), ("NumUnits", "3".into(), "4".into()));
     }
 }

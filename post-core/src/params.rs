@@ -2,12 +2,17 @@
 //!
 //! Nothing below this module knows a number of a particular network.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 /// The longest scratch one label may ask for: N · 128 B = 512 MiB.
 const MAX_SCRYPT_N: u32 = 1 << 22;
+
+/// A network file is a dozen lines; of anything else no more than this is read.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Cost parameters of the label function. Only `r = p = 1` is defined (POST.md section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -156,7 +161,9 @@ impl NetworkParams {
     /// # Errors
     /// Every [`ParamsError`]; the message names what to change.
     pub fn from_file(path: &Path) -> Result<Self, ParamsError> {
-        let text = std::fs::read_to_string(path)
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE).read_to_string(&mut text))
             .map_err(|source| ParamsError::Unreadable { path: path.to_path_buf(), source })?;
         Self::from_toml(&text)
     }

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use crate::label::LABEL_BYTES;
 
-/// Files of one set at most, 2^20 mainnet units in files of 4 GiB: more is a mistake in the file size.
-const MAX_FILES: u64 = 1 << 24;
+/// Files of one set at most, 4 PiB in files of 4 GiB: more is most likely a mistake in the file size.
+const MAX_FILES: u64 = 1 << 20;
 
-/// Kept free on each drive for metadata and the journal.
+/// Kept free on each drive for metadata and journal, and for the copies that replace them.
 const RESERVE: u64 = 64 * 1024;
+const RESERVE_PER_FILE: u64 = 128;
 
 /// Why there is no plan.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -187,7 +188,7 @@ pub fn place(layout: &Layout, files: Range<u32>, drives: &[DriveSpace]) -> Resul
     if files.start >= files.end || files.end > layout.num_files {
         return Err(PlanError::NoSuchFiles { files, num_files: layout.num_files });
     }
-    let mut room = Room::new(drives);
+    let mut room = Room::new(drives, RESERVE + RESERVE_PER_FILE * u64::from(layout.num_files));
     let mut placed = BTreeMap::new();
     // Files that exist take their full size first, whether or not they belong to this run.
     for (index, drive) in drives.iter().enumerate() {
@@ -237,8 +238,8 @@ struct Room {
 }
 
 impl Room {
-    fn new(drives: &[DriveSpace]) -> Self {
-        let usable = |drive: &DriveSpace| i128::from(drive.free.saturating_sub(RESERVE));
+    fn new(drives: &[DriveSpace], reserve: u64) -> Self {
+        let usable = |drive: &DriveSpace| i128::from(drive.free.saturating_sub(reserve));
         let quota = |drive: &DriveSpace| drive.quota.map_or(i128::MAX / 2, i128::from);
         let held = |drive: &DriveSpace| drive.held.values().map(|bytes| i128::from(*bytes)).sum::<i128>();
         Self {
@@ -362,7 +363,7 @@ mod tests {
     #[test]
     fn one_filesystem_is_not_counted_twice() {
         let layout = Layout::new(1, 40, 160).unwrap();
-        let half = RESERVE + 400;
+        let half = RESERVE + 4 * RESERVE_PER_FILE + 400;
         let refused = place(&layout, 0..4, &[drive(1, half, None), drive(1, half, None)]);
         assert_eq!(refused, Err(PlanError::NoRoom { missing_bytes: 320, total_bytes: 640, first_file: 2 }));
     }

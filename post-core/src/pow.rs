@@ -53,8 +53,8 @@ pub enum PowError {
         /// Its size.
         mib: u32,
     },
-    /// The virtual machine could not be made, with or without its compiler.
-    #[error("RandomX could not make a virtual machine; memory is short, or this system forbids generated code")]
+    /// A virtual machine could not be made.
+    #[error("RandomX could not make a virtual machine; most likely memory is short, free some")]
     NoMachine,
     /// Someone asked to stop.
     #[error("stopped while searching a k2pow; run the same command again")]

@@ -114,8 +114,8 @@ pub fn prove(
         let groups = prover.open_groups(&nonces, pow, watch)?;
         watch.event(Event::PassStarted { pass, nonces: nonces.clone(), labels: set.layout().num_labels() });
         if let Some((nonce, indices)) = prover.scan_all(&groups, backend, watch)? {
-            let group = groups.iter().find(|(group, _)| group.group == nonce / NONCES_PER_GROUP);
-            return prover.proof_file(nonce, &indices, group.map_or(0, |(_, pow)| *pow));
+            let group = &groups[((nonce - nonces.start) / NONCES_PER_GROUP) as usize];
+            return prover.proof_file(nonce, &indices, group.pow);
         }
         from = nonces.end;
         pass += 1;
@@ -169,7 +169,7 @@ impl<'a> Prover<'a> {
         nonces: &Range<u32>,
         pow: &dyn PowProver,
         watch: &dyn Watch,
-    ) -> Result<Vec<(NonceGroup, u64)>, ProveError> {
+    ) -> Result<Vec<NonceGroup>, ProveError> {
         let metadata = self.set.metadata();
         let target = pow_target(&self.params.pow_difficulty, metadata.num_units);
         let groups = nonces.start / NONCES_PER_GROUP..nonces.end / NONCES_PER_GROUP;
@@ -180,7 +180,7 @@ impl<'a> Prover<'a> {
             let input = PowInput::new(group as u8, &self.challenge, metadata.node_id);
             let pow = pow.prove(&input, &target, watch)?;
             watch.event(Event::PowFound { group, pow });
-            opened.push((NonceGroup::new(&self.challenge, group, pow), pow));
+            opened.push(NonceGroup::new(&self.challenge, group, pow));
         }
         Ok(opened)
     }
@@ -188,11 +188,11 @@ impl<'a> Prover<'a> {
     /// Reads all labels once, in order, and returns the first nonce to reach K2 hits, with their indices.
     fn scan_all(
         &self,
-        groups: &[(NonceGroup, u64)],
+        groups: &[NonceGroup],
         backend: &mut dyn Backend,
         watch: &dyn Watch,
     ) -> Result<Option<(u32, Vec<u64>)>, ProveError> {
-        let job_groups: Vec<&NonceGroup> = groups.iter().map(|(group, _)| group).collect();
+        let job_groups: Vec<&NonceGroup> = groups.iter().collect();
         let job = ScanJob { groups: &job_groups, difficulty: self.difficulty };
         let (full_sender, full) = mpsc::sync_channel::<Result<(u64, Buffer), DriveError>>(BUFFERS);
         let (empty_sender, empty) = mpsc::channel::<Buffer>();
@@ -205,15 +205,18 @@ impl<'a> Prover<'a> {
             scope.spawn(move || {
                 let mut first = 0;
                 while let Ok(mut buffer) = empty.recv() {
-                    let read = self.set.read(first, &mut buffer.labels).map(|filled| {
-                        buffer.filled = filled;
-                        (first, buffer)
-                    });
-                    let ended = read.as_ref().map_or(true, |(_, buffer)| buffer.filled == 0);
-                    first += READ_LABELS as u64;
-                    if full_sender.send(read).is_err() || ended {
+                    match self.set.read(first, &mut buffer.labels) {
+                        Ok(0) => break,
+                        Ok(filled) => buffer.filled = filled,
+                        Err(error) => {
+                            let _ = full_sender.send(Err(error));
+                            break;
+                        }
+                    }
+                    if full_sender.send(Ok((first, buffer))).is_err() {
                         break;
                     }
+                    first += READ_LABELS as u64;
                 }
             });
             let mut tally = Tally::new(self.params.k2);

@@ -23,6 +23,8 @@ pub struct Hit {
 pub struct NonceGroup {
     /// 0 … 255.
     pub group: u32,
+    /// The k2pow its ciphers were derived with.
+    pub pow: u64,
     /// Decides 255 of 256 cases.
     pub cipher: Cipher,
     /// Decides the rest, one for each nonce.
@@ -35,6 +37,7 @@ impl NonceGroup {
     pub fn new(challenge: &Challenge, group: u32, pow: u64) -> Self {
         Self {
             group,
+            pow,
             cipher: Cipher::group(challenge, group, pow),
             lazy: std::array::from_fn(|i| Cipher::lazy(challenge, group, pow, group * NONCES_PER_GROUP + i as u32)),
         }

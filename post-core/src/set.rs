@@ -151,7 +151,8 @@ pub fn common_metadata(drives: &[Box<dyn Drive>]) -> Result<Option<Metadata>, Se
         match &common {
             None => common = Some((metadata, drive.name())),
             Some((first, name)) => {
-                if let Some(difference) = first.difference(&metadata) {
+                if let Some((key, a, b)) = first.difference(&metadata) {
+                    let difference = format!("{key} is {a} in one and {b} in the other");
                     return Err(SetError::Mixed { first: name.clone(), second: drive.name(), difference });
                 }
                 if first.nonce.is_none() && metadata.nonce.is_some() {

@@ -19,9 +19,14 @@ pub enum Event {
         /// Whether a checkpoint has just been made.
         durable: bool,
     },
-    /// Labels that lie on disk without a known minimum are read back for the VRF nonce.
-    VrfRescan {
+    /// Labels that were there before, and that nobody vouches for, are read for the VRF nonce.
+    VrfRescanStarted {
         /// Labels to read.
+        labels: u64,
+    },
+    /// Labels of these read so far.
+    VrfRescan {
+        /// Since the rescan began.
         labels: u64,
     },
     /// No label of the set is below the threshold; the search goes on past its end, from this index.

@@ -1,26 +1,28 @@
 //! Proofs are a pure function of the data, and no input makes the verifier panic.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod util;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use post_core::backend::{Backend, Cpu, Error, Info, LabelJob, Labels, Sink};
+use post_core::backend::Cpu;
 use post_core::cipher::{Cipher, lazy_value};
 use post_core::difficulty::Difficulty;
 use post_core::drive::{Drive, MemoryDrive};
 use post_core::identity::{AtxId, Challenge, NodeId};
-use post_core::index_packing::{required_bits, unpack};
+use post_core::index_packing::{pack, required_bits, unpack};
 use post_core::label::Label;
 use post_core::metadata::Metadata;
 use post_core::params::NetworkParams;
 use post_core::pow::{PowError, PowInput, PowProver, PowVerifier};
 use post_core::proof::{Proof, ProofFile, ProofMetadata};
 use post_core::prove::{ProveError, prove};
-use post_core::scan::{Hit, ScanJob};
 use post_core::set::DataSet;
 use post_core::verify::{Mode, Verifier};
 use post_core::watch::{Silent, Watch};
 use proptest::prelude::*;
+use util::Batches;
 
 /// Stands in for RandomX, which would take a second a case: every pow is valid, the smallest one is made up.
 struct AnyPow(bool);
@@ -34,34 +36,6 @@ impl PowProver for AnyPow {
 impl PowVerifier for AnyPow {
     fn verify(&self, _: &PowInput, _: u64, _: &[u8; 32]) -> Result<bool, PowError> {
         Ok(self.0)
-    }
-}
-
-/// Cuts every job into batches of a given size.
-struct Batches {
-    cpu: Cpu,
-    size: usize,
-}
-
-impl Backend for Batches {
-    fn info(&self) -> &Info {
-        self.cpu.info()
-    }
-    fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
-        let Labels::Range(commitment, indices) = &job.labels else {
-            return self.cpu.label(job, sink);
-        };
-        for start in indices.clone().step_by(self.size) {
-            let batch = start..indices.end.min(start + self.size as u64);
-            self.cpu.label(&LabelJob { scrypt: job.scrypt, labels: Labels::Range(*commitment, batch) }, sink)?;
-        }
-        Ok(())
-    }
-    fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
-        for (batch, labels) in labels.chunks(self.size).enumerate() {
-            self.cpu.scan(job, first + (batch * self.size) as u64, labels, hits)?;
-        }
-        Ok(())
     }
 }
 
@@ -189,13 +163,16 @@ proptest! {
     ) {
         let mut params = params;
         let mut indices = indices;
+        let raw = indices.clone();
         if few_units {
             // Else most cases end at the first rule.
             (params.min_units, params.max_units) = (0, u32::MAX);
         }
         let labels = u64::from(units).saturating_mul(params.labels_per_unit);
-        if right_length {
-            indices.resize(post_core::index_packing::packed_len(params.k2, required_bits(labels)), 0);
+        if right_length && labels >= u64::from(params.k2) * 256 {
+            // Distinct indices below the number of labels: only the last rules can refuse these.
+            let distinct = (0..u64::from(params.k2)).map(|i| i * 256 + u64::from(raw.get(i as usize).copied().unwrap_or(0)));
+            indices = pack(&distinct.collect::<Vec<_>>(), required_bits(labels)).unwrap();
         }
         let proof = Proof { nonce, indices, pow };
         let about = metadata(units, 1, 16);

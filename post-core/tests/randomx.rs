@@ -67,7 +67,10 @@ fn a_small_job_builds_no_dataset_and_a_stop_ends_a_hopeless_one() {
 
     let watch = Counter { datasets: 0.into(), stop_at: 64, hashes: 0.into() };
     let randomx = LazyRandomX::new(Options { mode: Mode::Light, threads: 2 });
-    assert!(matches!(randomx.prove(&input(v), &[0; 32], &watch), Err(PowError::Stopped)));
+    let mut hopeless = [0; 32];
+    assert!(matches!(randomx.prove(&input(v), &hopeless, &watch), Err(PowError::Exhausted)));
+    hopeless[31] = 1;
+    assert!(matches!(randomx.prove(&input(v), &hopeless, &watch), Err(PowError::Stopped)));
 }
 
 /// The full dataset takes 2.3 GiB and most of a minute on two cores; light mode is what the other tests use.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use post_core::backend::{Backend, Cpu};
 use post_core::drive::{DirDrive, Drive};
 use post_core::identity::{AtxId, Challenge, IdentityKey};
-use post_core::init::{Request, init};
+use post_core::init::{CHECKPOINT_EVERY, Request, init};
 use post_core::params::NetworkParams;
 use post_core::pow::{LazyRandomX, Mode as PowMode, Options};
 use post_core::proof::ProofFile;
@@ -100,6 +100,7 @@ fn demo(dir: &Path) -> Result<()> {
         units: UNITS,
         max_file_size: FILE_SIZE,
         files: None,
+        checkpoint_every: CHECKPOINT_EVERY,
     };
     table.step("initialize two drives", || {
         let drives = drive_dirs.iter().map(|dir| Ok(Box::new(DirDrive::planned(dir)?) as Box<dyn Drive>));

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use post_core::drive::{DirDrive, Drive};
 use post_core::identity::{AtxId, IdentityKey, NodeId};
-use post_core::init::{Request, init, prepare};
+use post_core::init::{CHECKPOINT_EVERY, Request, init, prepare};
 use post_core::set::common_metadata;
 use serde_json::json;
 
@@ -60,7 +60,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let drives = open_drives(&args.drives)?;
     let quotas: Vec<Option<u64>> = args.drives.iter().map(|drive| drive.size).collect();
     let existing = common_metadata(&drives)?;
-    let identity = find_identity(&args, existing.as_ref().map(|metadata| metadata.node_id))?;
+    let identity = find_identity(&args, &drives, existing.as_ref().map(|metadata| metadata.node_id))?;
     let file_size = args.max_file_size.or(existing.as_ref().map(|metadata| metadata.max_file_size));
     let request = Request {
         params,
@@ -69,6 +69,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         units: args.units,
         max_file_size: file_size.unwrap_or(DEFAULT_FILE_SIZE),
         files: args.files,
+        checkpoint_every: CHECKPOINT_EVERY,
     };
     let mut backend = machine::open_backend(&args.compute)?;
     let reporter = Reporter::for_people_or_json(args.json);
@@ -143,7 +144,7 @@ impl Identity {
 }
 
 /// What the call says and what the drives say must agree. Where neither says anything, a key is made.
-fn find_identity(args: &Args, in_metadata: Option<NodeId>) -> Result<Identity> {
+fn find_identity(args: &Args, drives: &[Box<dyn Drive>], in_metadata: Option<NodeId>) -> Result<Identity> {
     let mut claims: Vec<(String, NodeId)> = Vec::new();
     if let Some(node_id) = args.node_id {
         claims.push(("--node-id".into(), node_id));
@@ -159,6 +160,15 @@ fn find_identity(args: &Args, in_metadata: Option<NodeId>) -> Result<Identity> {
         }
     }
     let Some((source, node_id)) = claims.first() else {
+        for drive in drives {
+            // A new key never fits data that is there already.
+            if !drive.held()?.is_empty() {
+                bail!(
+                    "{} holds data files but nothing says whose they are; give their --node-id or --key",
+                    drive.name()
+                );
+            }
+        }
         return Ok(Identity::Made(IdentityKey::generate()?));
     };
     if let Some((other_source, other)) = claims.iter().find(|(_, other)| other != node_id) {

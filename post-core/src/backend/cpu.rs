@@ -27,8 +27,9 @@ type Scratch = portable::Scratch<NativeRow>;
 pub struct Cpu {
     info: Info,
     pool: ThreadPool,
-    /// One for each worker, made on first use; a worker only ever takes its own.
-    scratch: Vec<Mutex<Option<Scratch>>>,
+    /// One for each worker, which only ever takes its own. They fit the cost of the last job.
+    scratch: Vec<Mutex<Scratch>>,
+    scratch_n: u32,
 }
 
 impl Cpu {
@@ -43,11 +44,7 @@ impl Cpu {
             .build()
             .map_err(|e| Error::Unavailable { device: "cpu".into(), reason: format!("{e}; use fewer threads") })?;
         let threads = pool.current_num_threads();
-        Ok(Self {
-            info: Info { kind: "cpu", name: "CPU".into(), threads },
-            pool,
-            scratch: (0..threads).map(|_| Mutex::new(None)).collect(),
-        })
+        Ok(Self { info: Info { kind: "cpu", name: "CPU".into(), threads }, pool, scratch: Vec::new(), scratch_n: 0 })
     }
 
     fn batch_labels(&self, n: u32) -> u64 {
@@ -56,13 +53,13 @@ impl Cpu {
     }
 
     /// Makes the scratch of every worker, so that a lack of memory is an error here and not an abort later.
-    fn prepare(&self, n: u32) -> Result<(), Error> {
-        for slot in &self.scratch {
-            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            if slot.as_ref().is_none_or(|scratch| !scratch.fits(n)) {
-                *slot = None;
-                *slot = Some(Scratch::new(n).map_err(|bytes| Error::OutOfMemory { device: "cpu".into(), bytes })?);
-            }
+    fn prepare(&mut self, n: u32) -> Result<(), Error> {
+        if self.scratch_n != n {
+            // The old ones go first: both together might not fit.
+            (self.scratch, self.scratch_n) = (Vec::new(), 0);
+            let make = || Scratch::new(n).map_err(|bytes| Error::OutOfMemory { device: "cpu".into(), bytes });
+            let scratch: Result<Vec<_>, _> = (0..self.info.threads).map(|_| make().map(Mutex::new)).collect();
+            (self.scratch, self.scratch_n) = (scratch?, n);
         }
         Ok(())
     }
@@ -78,10 +75,8 @@ impl Cpu {
             let mut full = [[0; 32]; LANES];
             // Every closure of this loop runs on the pool, so the index is there and names this worker alone.
             let worker = rayon::current_thread_index().unwrap_or(0) % self.scratch.len();
-            let mut slot = self.scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(scratch) = slot.as_mut() {
-                portable::full_labels(scratch, &jobs[..labels.len()], &mut full[..labels.len()]);
-            }
+            let mut scratch = self.scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
+            portable::full_labels(&mut scratch, &jobs[..labels.len()], &mut full[..labels.len()]);
             for (label, full) in labels.iter_mut().zip(&full) {
                 *label = stored(full);
             }

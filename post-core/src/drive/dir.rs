@@ -14,19 +14,35 @@ use crate::sys;
 const OWN_FOLDER: &str = ".post";
 const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";
+const JOURNAL_COPY: &str = "journal.new";
+const METADATA_COPY: &str = "metadata.new";
 
-/// Metadata and journals are small; anything larger is not one.
-const MAX_DOCUMENT: u64 = 64 * 1024 * 1024;
+/// Anything larger is no metadata.
+const MAX_METADATA: u64 = 1 << 20;
+
+/// A journal of the most files there may be takes half of this.
+const MAX_JOURNAL: u64 = 128 << 20;
+
+/// Data files open for writing at a time.
+const MAX_OPEN: usize = 64;
 
 /// A directory on some filesystem.
 pub struct DirDrive {
     path: PathBuf,
     /// Whether it is still to be made: it then counts as empty.
     may_be_missing: bool,
-    /// The file used last, for reading or for writing: work goes file by file.
-    open: Mutex<Option<(u32, bool, Arc<File>)>>,
+    /// The file read last: reading goes file by file.
+    reading: Mutex<Option<(u32, Arc<File>)>>,
+    /// Files written since they were synced. The same handle does both, so that no write error goes unheard.
+    writing: Mutex<BTreeMap<u32, Written>>,
     /// Held while we write; released when dropped.
     lock: Mutex<Option<File>>,
+}
+
+struct Written {
+    file: Arc<File>,
+    /// Whether this process made it, so that its name is to be synced too.
+    is_new: bool,
 }
 
 impl DirDrive {
@@ -51,7 +67,13 @@ impl DirDrive {
     }
 
     fn new(path: &Path, may_be_missing: bool) -> Self {
-        Self { path: path.to_path_buf(), may_be_missing, open: Mutex::default(), lock: Mutex::default() }
+        Self {
+            path: path.to_path_buf(),
+            may_be_missing,
+            reading: Mutex::default(),
+            writing: Mutex::default(),
+            lock: Mutex::default(),
+        }
     }
 
     /// The directory, or the nearest one above it that exists.
@@ -71,47 +93,72 @@ impl DirDrive {
         self.path.join(crate::plan::Layout::file_name(file))
     }
 
-    fn file(&self, file: u32, write: bool) -> Result<Arc<File>, DriveError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((number, mode, handle)) = &*open
-            && (*number, *mode) == (file, write)
+    fn open_for_reading(&self, file: u32) -> Result<Arc<File>, DriveError> {
+        let mut reading = lock(&self.reading);
+        if let Some((number, handle)) = &*reading
+            && *number == file
         {
             return Ok(Arc::clone(handle));
         }
         let path = self.file_path(file);
-        let result = if write {
-            // Never truncated: what an earlier run wrote stays.
-            OpenOptions::new().create(true).truncate(false).write(true).open(&path)
-        } else {
-            File::open(&path)
-        };
-        let handle = Arc::new(result.map_err(|e| io("open", &path, e))?);
-        *open = Some((file, write, Arc::clone(&handle)));
+        let handle = Arc::new(File::open(&path).map_err(|e| io("open", &path, e))?);
+        *reading = Some((file, Arc::clone(&handle)));
         Ok(handle)
     }
 
-    fn read_document(&self, path: &Path) -> Result<Option<Vec<u8>>, DriveError> {
+    fn open_for_writing(&self, file: u32) -> Result<Arc<File>, DriveError> {
+        let mut writing = lock(&self.writing);
+        if let Some(written) = writing.get(&file) {
+            return Ok(Arc::clone(&written.file));
+        }
+        // Many small files: some are made durable early rather than running out of handles.
+        if writing.len() >= MAX_OPEN {
+            for file in std::mem::take(&mut *writing) {
+                self.sync_written(file.0, &file.1)?;
+            }
+        }
+        let path = self.file_path(file);
+        // Never truncated: what an earlier run wrote stays.
+        let (handle, is_new) = match OpenOptions::new().write(true).open(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => (File::create_new(&path), true),
+            handle => (handle, false),
+        };
+        let handle = Arc::new(handle.map_err(|e| io("open", &path, e))?);
+        writing.insert(file, Written { file: Arc::clone(&handle), is_new });
+        Ok(handle)
+    }
+
+    fn sync_written(&self, file: u32, written: &Written) -> Result<(), DriveError> {
+        written.file.sync_data().map_err(|e| io("sync", &self.file_path(file), e))?;
+        if written.is_new {
+            sys::sync_directory(&self.path).map_err(|e| io("sync the directory", &self.path, e))?;
+        }
+        Ok(())
+    }
+
+    fn read_document(&self, path: &Path, max: u64) -> Result<Option<Vec<u8>>, DriveError> {
         let mut bytes = Vec::new();
-        match File::open(path).and_then(|file| file.take(MAX_DOCUMENT).read_to_end(&mut bytes)) {
+        match File::open(path).and_then(|file| file.take(max + 1).read_to_end(&mut bytes)) {
+            Ok(read) if read as u64 > max => Err(DriveError::Malformed {
+                place: path.display().to_string(),
+                reason: format!("it is larger than {max} bytes"),
+            }),
             Ok(_) => Ok(Some(bytes)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io("read", path, e)),
         }
     }
 
-    /// A temporary file beside it, synced, then renamed over it: a crash leaves the old or the new.
-    fn replace_document(&self, path: &Path, bytes: &[u8]) -> Result<(), DriveError> {
+    /// Writes a copy in our own folder, syncs it, then renames it over the old one: a crash leaves the old or the new.
+    /// Only one process writes (see [`Drive::claim`]), so the copy's name may be the same each time.
+    fn replace_document(&self, path: &Path, copy: &str, bytes: &[u8]) -> Result<(), DriveError> {
+        let copy = self.path.join(OWN_FOLDER).join(copy);
         let directory = path.parent().unwrap_or(&self.path);
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".post-");
-        // Other tools, under other users, read these files; the umask decides as for any file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let write = || -> std::io::Result<()> {
-            let mut file = builder.tempfile_in(directory)?;
+            let mut file = File::create(&copy)?;
             file.write_all(bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|e| e.error)?;
+            file.sync_all()?;
+            std::fs::rename(&copy, path)?;
             sys::sync_directory(directory)
         };
         write().map_err(|e| io("write", path, e))
@@ -124,6 +171,11 @@ fn file_number(name: &str) -> Option<u32> {
     (crate::plan::Layout::file_name(number) == name).then_some(number)
 }
 
+/// A panic elsewhere leaves these values whole: they are only ever replaced.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn io(action: &'static str, place: &Path, source: std::io::Error) -> DriveError {
     DriveError::Io { action, place: place.display().to_string(), source }
 }
@@ -134,22 +186,21 @@ impl Drive for DirDrive {
     }
 
     fn claim(&self) -> Result<(), DriveError> {
-        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.lock);
         if held.is_some() {
             return Ok(());
         }
         let own = self.path.join(OWN_FOLDER);
         std::fs::create_dir_all(&own).map_err(|e| io("make the directory", &own, e))?;
         let path = own.join(LOCK);
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(|e| io("open", &path, e))?;
-        match lock.try_lock() {
-            Ok(()) => *held = Some(lock),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(DriveError::Busy { place: self.name() });
-            }
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|e| io("open", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => *held = Some(file),
+            Err(std::fs::TryLockError::WouldBlock) => return Err(DriveError::Busy { place: self.name() }),
             Err(std::fs::TryLockError::Error(e)) => return Err(io("lock", &path, e)),
         }
+        sys::sync_directory(&self.path).map_err(|e| io("sync the directory", &self.path, e))?;
         Ok(())
     }
 
@@ -179,23 +230,25 @@ impl Drive for DirDrive {
     }
 
     fn read_at(&self, file: u32, offset: u64, buffer: &mut [u8]) -> Result<(), DriveError> {
-        let handle = self.file(file, false)?;
+        let handle = self.open_for_reading(file)?;
         sys::read_exact_at(&handle, buffer, offset).map_err(|e| io("read", &self.file_path(file), e))
     }
 
     fn write_at(&self, file: u32, offset: u64, data: &[u8]) -> Result<(), DriveError> {
-        let handle = self.file(file, true)?;
+        let handle = self.open_for_writing(file)?;
         sys::write_all_at(&handle, data, offset).map_err(|e| io("write", &self.file_path(file), e))
     }
 
     fn sync(&self, file: u32) -> Result<(), DriveError> {
-        let handle = self.file(file, true)?;
-        handle.sync_data().map_err(|e| io("sync", &self.file_path(file), e))
+        // Another process may have written what we adopt, so a file that we have not written is opened and synced too.
+        self.open_for_writing(file)?;
+        let written = lock(&self.writing).remove(&file);
+        written.map_or(Ok(()), |written| self.sync_written(file, &written))
     }
 
     fn metadata(&self) -> Result<Option<Metadata>, DriveError> {
         let path = self.path.join(Metadata::FILE_NAME);
-        let Some(bytes) = self.read_document(&path)? else {
+        let Some(bytes) = self.read_document(&path, MAX_METADATA)? else {
             return Ok(None);
         };
         Metadata::parse(&bytes)
@@ -208,15 +261,15 @@ impl Drive for DirDrive {
         let json = metadata
             .to_json()
             .map_err(|e| DriveError::Malformed { place: path.display().to_string(), reason: e.to_string() })?;
-        self.replace_document(&path, &json)
+        self.replace_document(&path, METADATA_COPY, &json)
     }
 
     fn journal(&self) -> Result<Option<Vec<u8>>, DriveError> {
-        self.read_document(&self.path.join(OWN_FOLDER).join(JOURNAL))
+        self.read_document(&self.path.join(OWN_FOLDER).join(JOURNAL), MAX_JOURNAL)
     }
 
     fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError> {
-        self.replace_document(&self.path.join(OWN_FOLDER).join(JOURNAL), journal)
+        self.replace_document(&self.path.join(OWN_FOLDER).join(JOURNAL), JOURNAL_COPY, journal)
     }
 
     fn free_space(&self) -> Result<(u64, u64), DriveError> {

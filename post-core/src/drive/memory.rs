@@ -14,6 +14,8 @@ pub struct MemoryDrive(Arc<Mutex<Content>>);
 #[derive(Default)]
 struct Content {
     files: BTreeMap<u32, Vec<u8>>,
+    /// What of the files was synced.
+    durable: BTreeMap<u32, Vec<u8>>,
     metadata: Option<Metadata>,
     journal: Option<Vec<u8>>,
 }
@@ -31,7 +33,22 @@ impl MemoryDrive {
 
     /// Puts a whole data file there.
     pub fn set_file(&self, file: u32, bytes: Vec<u8>) {
-        self.content().files.insert(file, bytes);
+        let mut content = self.content();
+        content.durable.insert(file, bytes.clone());
+        content.files.insert(file, bytes);
+    }
+
+    /// A power cut: of what was not synced only the length of the files is left. Metadata and journal are durable as soon
+    /// as they are replaced.
+    pub fn crash(&self) {
+        let mut content = self.content();
+        let Content { files, durable, .. } = &mut *content;
+        for (file, bytes) in files {
+            let synced = durable.get(file).map_or(&[][..], Vec::as_slice);
+            let kept = synced.len().min(bytes.len());
+            bytes[..kept].copy_from_slice(&synced[..kept]);
+            bytes[kept..].fill(0);
+        }
     }
 
     /// Forgets the journal, as if another tool had made the data.
@@ -77,7 +94,11 @@ impl Drive for MemoryDrive {
         Ok(())
     }
 
-    fn sync(&self, _file: u32) -> Result<(), DriveError> {
+    fn sync(&self, file: u32) -> Result<(), DriveError> {
+        let mut content = self.content();
+        if let Some(bytes) = content.files.get(&file).cloned() {
+            content.durable.insert(file, bytes);
+        }
         Ok(())
     }
 

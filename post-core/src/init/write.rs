@@ -5,15 +5,12 @@ use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use super::{InitError, Run};
-use crate::backend::{Backend, LabelJob, Labels};
+use crate::backend::{self, Backend, LabelJob, Labels};
 use crate::drive::DriveError;
 use crate::journal::{FileProgress, Journal};
 use crate::label::Label;
 use crate::vrf::VrfNonce;
 use crate::watch::{Event, Watch};
-
-/// What a `kill -9` may cost: the labels since the last checkpoint.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 
 /// How often the position of a search past the end is noted; it is small and goes to every drive.
 const POSITION_EVERY: Duration = Duration::from_secs(10);
@@ -27,12 +24,12 @@ struct Unsynced {
 impl Run<'_> {
     /// Computes and writes all labels that are missing. Returns how many.
     pub(super) fn fill(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<u64, InitError> {
-        let before = self.done();
+        let before = self.done;
         watch.event(Event::InitStarted { total: self.plan.labels(), done: before });
         for indices in self.remaining() {
             self.fill_range(indices, backend, watch)?;
         }
-        Ok(self.done() - before)
+        Ok(self.done - before)
     }
 
     /// The stretches of indices to compute, joined across files.
@@ -57,10 +54,11 @@ impl Run<'_> {
     ) -> Result<(), InitError> {
         let scrypt = self.request.params.scrypt;
         let job = LabelJob { scrypt, labels: Labels::Range(self.metadata.commitment(), indices) };
+        let device = backend.info().name.clone();
         let mut unsynced = Unsynced { files: BTreeSet::new(), since: Instant::now() };
         let mut result = Ok(());
         backend.label(&job, &mut |indices, labels| {
-            result = self.write(indices, labels, &mut unsynced, watch);
+            result = self.write(indices, labels, &mut unsynced, &device, watch);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         result?;
@@ -74,25 +72,28 @@ impl Run<'_> {
         indices: Range<u64>,
         labels: &[Label],
         unsynced: &mut Unsynced,
+        device: &str,
         watch: &dyn Watch,
     ) -> Result<(), InitError> {
+        let wrong = |index| backend::Error::Wrong { device: device.into(), index }.into();
         for piece in self.plan.layout.pieces(indices.clone()) {
             let from = (piece.labels.start - indices.start) as usize;
             let labels = &labels[from..][..(piece.labels.end - piece.labels.start) as usize];
             let Some(state) = self.files.get_mut(&piece.file) else { continue };
             unsynced.files.insert(piece.file);
             self.drives[state.drive].write_at(piece.file, piece.offset, labels.as_flattened())?;
-            state.search.observe(piece.labels.start, labels)?;
+            let observed = state.search.observe(piece.labels.start, labels);
+            observed.map_err(|error| InitError::of_search(error, wrong))?;
             state.done += labels.len() as u64;
+            self.done += labels.len() as u64;
         }
         let stop = watch.stop();
-        let due = stop || unsynced.since.elapsed() >= CHECKPOINT_EVERY;
+        let due = stop || unsynced.since.elapsed() >= self.request.checkpoint_every;
         if due {
             self.checkpoint(unsynced)?;
         }
-        let done = self.done();
-        watch.event(Event::Labels { done, durable: due });
-        if stop && done < self.plan.labels() { Err(self.stopped()) } else { Ok(()) }
+        watch.event(Event::Labels { done: self.done, durable: due });
+        if stop && self.done < self.plan.labels() { Err(self.stopped()) } else { Ok(()) }
     }
 
     /// Makes what was written durable, then says so. Until then no journal counts it.
@@ -111,7 +112,7 @@ impl Run<'_> {
     }
 
     pub(super) fn write_journal(&self, drive: usize) -> Result<(), DriveError> {
-        let files = self.files.iter().filter(|(_, state)| state.drive == drive);
+        let files = self.files.iter().filter(|(_, state)| state.drive == drive && state.vouched);
         let journal = Journal {
             scrypt_n: self.request.params.scrypt.n,
             commitment: self.metadata.commitment().0,
@@ -128,14 +129,24 @@ impl Run<'_> {
 
     /// Settles the VRF nonce and writes the complete metadata to every drive that holds a file.
     pub(super) fn finish(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<(), InitError> {
-        if let Some(nonce) = self.smallest()? {
-            self.metadata.set_nonce(&nonce);
-        } else if self.complete() && self.metadata.nonce.is_none() {
-            let nonce = self.search_past_end(backend, watch)?;
-            self.metadata.set_nonce(&nonce);
+        match self.smallest()? {
+            Some(nonce) => self.metadata.set_nonce(&nonce),
+            None if self.complete() && !self.has_nonce_past_end()? => {
+                let nonce = self.search_past_end(backend, watch)?;
+                self.metadata.set_nonce(&nonce);
+            }
+            None => {}
         }
         self.write_metadata()?;
         Ok(())
+    }
+
+    /// Whether the metadata names a label past the end of the set that is below the threshold.
+    fn has_nonce_past_end(&self) -> Result<bool, InitError> {
+        let Some(index) = self.metadata.nonce else { return Ok(false) };
+        let mut search = self.new_search(None);
+        search.candidate(index)?;
+        Ok(search.best().is_some())
     }
 
     /// The same on every drive; keys of other tools stay where they are.
@@ -151,14 +162,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The smallest label of the set that is known: of all files that are there, and what the metadata names.
+    /// The smallest label of the set that is known: of all files that are there, and what the metadata of any drive
+    /// names, which may lie in a file that is elsewhere.
     fn smallest(&self) -> Result<Option<VrfNonce>, InitError> {
         let found = self.files.values().filter_map(|state| state.search.best());
         let best = found.min_by_key(|nonce| (nonce.label, nonce.index));
         let mut search = self.new_search(best);
+        let mut named = BTreeSet::new();
+        for drive in self.drives {
+            named.extend(drive.metadata()?.and_then(|metadata| metadata.nonce));
+        }
         // A nonce past the end only stands in for one that is missing.
-        if let Some(index) = self.metadata.nonce.filter(|index| *index < self.plan.layout.num_labels()) {
-            search.candidate(index)?;
+        for index in named.range(..self.plan.layout.num_labels()) {
+            search.candidate(*index)?;
         }
         Ok(search.best())
     }
@@ -167,8 +183,12 @@ impl Run<'_> {
     /// take an eighth of the whole initialization, so its position is kept.
     fn search_past_end(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<VrfNonce, InitError> {
         let num_labels = self.plan.layout.num_labels();
-        let from = self.metadata.last_position.unwrap_or(0).max(num_labels);
+        // A position so large that nothing is left behind it was not written by us.
+        let noted_position = self.metadata.last_position.filter(|position| *position < u64::MAX / 2);
+        let from = noted_position.unwrap_or(0).max(num_labels);
         watch.event(Event::VrfSearchPastEnd { from });
+        let device = backend.info().name.clone();
+        let wrong = |index| backend::Error::Wrong { device: device.clone(), index }.into();
         let mut search = self.new_search(None);
         let mut noted = Instant::now();
         let mut result = Ok(());
@@ -179,7 +199,8 @@ impl Run<'_> {
         backend.label(&job, &mut |indices, labels| {
             let mut look = || -> Result<bool, InitError> {
                 for (index, label) in indices.clone().zip(labels) {
-                    search.observe(index, std::slice::from_ref(label))?;
+                    let observed = search.observe(index, std::slice::from_ref(label));
+                    observed.map_err(|error| InitError::of_search(error, wrong))?;
                     if search.best().is_some() {
                         return Ok(true);
                     }

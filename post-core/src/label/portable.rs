@@ -39,12 +39,6 @@ impl<R: Row> Scratch<R> {
         table.resize(n * LANES, [[R::new([0; 4]); 4]; 2]);
         Ok(Self { n, table })
     }
-
-    /// Whether this scratch was made for cost `n`.
-    #[must_use]
-    pub fn fits(&self, n: u32) -> bool {
-        self.n == n as usize
-    }
 }
 
 /// Computes full labels, `jobs` and `labels` equally many. A short group costs as much as a full one.

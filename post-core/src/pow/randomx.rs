@@ -44,13 +44,21 @@ pub struct LazyRandomX {
     dataset: Mutex<Option<Arc<Dataset>>>,
     /// Machines that are not in use; making one costs more than a hash.
     idle: Mutex<Vec<Vm>>,
+    /// Hashes of all searches so far: many small ones are worth a dataset too.
+    hashed: AtomicU64,
 }
 
 impl LazyRandomX {
     /// Nothing is allocated yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, cache: Mutex::default(), dataset: Mutex::default(), idle: Mutex::default() }
+        Self {
+            options,
+            cache: Mutex::default(),
+            dataset: Mutex::default(),
+            idle: Mutex::default(),
+            hashed: AtomicU64::new(0),
+        }
     }
 
     /// The RandomX hash of `input`, in whichever mode is set up.
@@ -95,7 +103,7 @@ impl LazyRandomX {
 
     /// One thread's share of a search: takes the next untried pow until one below all later ones is found.
     fn search(&self, search: &Search<'_>) -> Result<(), PowError> {
-        let mut vm = self.take_vm()?;
+        let mut vm = self.take_vm().inspect_err(|_| search.ended.store(true, Ordering::Relaxed))?;
         while !search.ended.load(Ordering::Relaxed) {
             let pow = search.next.fetch_add(1, Ordering::Relaxed);
             // Every pow below the best one is somebody's; all of them are tried before the search ends.
@@ -105,6 +113,7 @@ impl LazyRandomX {
             if vm.hash(&search.input.bytes(pow)) < *search.target {
                 search.best.fetch_min(pow, Ordering::Relaxed);
             }
+            self.hashed.fetch_add(1, Ordering::Relaxed);
             if pow % REPORT_EVERY == REPORT_EVERY - 1 {
                 search.watch.event(Event::PowHashes { hashes: pow + 1 });
             }
@@ -128,7 +137,11 @@ struct Search<'a> {
 
 impl PowProver for LazyRandomX {
     fn prove(&self, input: &PowInput, target: &[u8; 32], watch: &dyn Watch) -> Result<u64, PowError> {
-        if self.options.mode == Mode::Fast && expected_hashes(target) >= DATASET_PAYS_FROM {
+        if *target == [0; 32] {
+            return Err(PowError::Exhausted);
+        }
+        let hashes = self.hashed.load(Ordering::Relaxed) as f64 + expected_hashes(target);
+        if self.options.mode == Mode::Fast && hashes >= DATASET_PAYS_FROM {
             self.build_dataset(watch)?;
         }
         let search = Search {
@@ -142,7 +155,7 @@ impl PowProver for LazyRandomX {
         std::thread::scope(|scope| {
             let workers: Vec<_> =
                 (0..self.options.threads.max(1)).map(|_| scope.spawn(|| self.search(&search))).collect();
-            // A worker's only end besides a result is an error of set-up, which all of them share.
+            // The first that can't be set up ends the search of all.
             workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(PowError::NoMachine)))
         })?;
         match search.best.into_inner() {

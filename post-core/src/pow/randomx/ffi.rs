@@ -17,6 +17,7 @@ use crate::pow::PowError;
 const FLAG_LARGE_PAGES: c_int = 1;
 const FLAG_FULL_MEM: c_int = 4;
 const FLAG_JIT: c_int = 8;
+const FLAG_SECURE: c_int = 16;
 
 const CACHE_MIB: u32 = 256;
 const DATASET_MIB: u32 = 2080;
@@ -38,10 +39,57 @@ unsafe extern "C" {
     fn randomx_calculate_hash(vm: *mut c_void, input: *const c_void, input_size: usize, output: *mut c_void);
 }
 
-/// What the library recommends for this CPU: hardware AES, compiled programs, the Argon2 tier.
-fn cpu_flags() -> c_int {
+/// What the library recommends for this CPU (hardware AES, compiled programs, the Argon2 tier), as far as this system
+/// allows generated code. The library itself does not look whether its pages became executable, and would crash.
+fn usable_flags() -> c_int {
     // SAFETY: no precondition; it reads the CPU's feature bits.
-    unsafe { randomx_get_flags() }
+    let flags = unsafe { randomx_get_flags() };
+    match generated_code() {
+        GeneratedCode::Allowed => flags,
+        GeneratedCode::NeverWritable => flags | FLAG_SECURE,
+        GeneratedCode::Forbidden => flags & !FLAG_JIT,
+    }
+}
+
+/// What a hardened system lets a process do with code that it made itself.
+enum GeneratedCode {
+    /// Pages may be writable and executable at once.
+    Allowed,
+    /// One after the other.
+    NeverWritable,
+    /// Not at all: SELinux without execmem, systemd's `MemoryDenyWriteExecute`, and others.
+    Forbidden,
+}
+
+#[cfg(target_os = "linux")]
+fn generated_code() -> GeneratedCode {
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+    const SIZE: usize = 4096;
+    let allowed = |flags: MprotectFlags| {
+        // SAFETY: a new private mapping at an address the kernel picks; it is used and unmapped right here.
+        unsafe {
+            let access = ProtFlags::READ | ProtFlags::WRITE;
+            let Ok(page) = mmap_anonymous(std::ptr::null_mut(), SIZE, access, MapFlags::PRIVATE) else { return false };
+            let allowed = mprotect(page, SIZE, flags).is_ok();
+            let _ = munmap(page, SIZE);
+            allowed
+        }
+    };
+    let executable = MprotectFlags::READ | MprotectFlags::EXEC;
+    if allowed(executable | MprotectFlags::WRITE) {
+        GeneratedCode::Allowed
+    } else if allowed(executable) {
+        GeneratedCode::NeverWritable
+    } else {
+        GeneratedCode::Forbidden
+    }
+}
+
+/// Other systems have their own ways, which the library knows; a page that is never writable and executable at once is
+/// what most of them accept.
+#[cfg(not(target_os = "linux"))]
+fn generated_code() -> GeneratedCode {
+    GeneratedCode::NeverWritable
 }
 
 /// Tries flags in turn until the library returns something.
@@ -63,9 +111,9 @@ unsafe impl Sync for Cache {}
 
 impl Cache {
     pub(super) fn new(key: &[u8]) -> Result<Self, PowError> {
-        let flags = cpu_flags();
-        // Huge pages are a matter of the machine's configuration; compiled programs may be forbidden.
-        let tries = [flags | FLAG_LARGE_PAGES, flags, flags & !FLAG_JIT];
+        let flags = usable_flags();
+        // Huge pages are a matter of the machine's configuration.
+        let tries = [flags | FLAG_LARGE_PAGES, flags];
         // SAFETY: no precondition; a null result is handled.
         let (raw, flags) = first_that_works(&tries, |flags| unsafe { randomx_alloc_cache(flags) })
             .ok_or(PowError::OutOfMemory { what: "cache", mib: CACHE_MIB })?;
@@ -150,8 +198,7 @@ impl Vm {
     pub(super) fn new(cache: Arc<Cache>, dataset: Option<Arc<Dataset>>) -> Result<Self, PowError> {
         let flags = (cache.flags & !FLAG_LARGE_PAGES) | if dataset.is_some() { FLAG_FULL_MEM } else { 0 };
         let raw_dataset = dataset.as_ref().map_or(std::ptr::null_mut(), |dataset| dataset.raw.as_ptr());
-        // A cache made for compiled programs serves interpreted ones too, but not the other way round.
-        let tries = [flags | FLAG_LARGE_PAGES, flags, flags & !FLAG_JIT];
+        let tries = [flags | FLAG_LARGE_PAGES, flags];
         // SAFETY: both objects are initialised and outlive the machine, which holds their owners; null is handled.
         let (raw, _) =
             first_that_works(&tries, |flags| unsafe { randomx_create_vm(flags, cache.raw.as_ptr(), raw_dataset) })
