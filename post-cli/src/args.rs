@@ -83,9 +83,12 @@ pub(crate) fn drive_spec(text: &str) -> Result<DriveSpec> {
         bail!("the path is empty; a drive is written path=DIR or path=DIR,size=SIZE");
     }
     // A path may hold commas, but what looks like another key is far more often a slip.
-    let key = path.split(',').skip(1).find_map(|part| part.split_once('=')).map(|(key, _)| key);
-    if let Some(key) = key.filter(|key| key.bytes().all(|b| b.is_ascii_alphabetic())) {
-        bail!("unknown key `{key}`; a drive is written path=DIR or path=DIR,size=SIZE");
+    let looks_like_key = |part: &str| {
+        let key = part.split('=').next().unwrap_or(part).trim();
+        part.trim().is_empty() || (part.contains('=') && key.bytes().all(|b| b.is_ascii_alphabetic()))
+    };
+    if let Some(part) = path.split(',').skip(1).find(|part| looks_like_key(part)) {
+        bail!("`,{part}` is not understood; a drive is written path=DIR or path=DIR,size=SIZE");
     }
     Ok(DriveSpec { path: path.into(), size })
 }
@@ -130,6 +133,9 @@ pub(crate) fn hex_bytes(text: &str) -> Result<Vec<u8>> {
 
 /// A usage error as one line: what is wrong, and where the help is.
 pub(crate) fn one_line(error: &clap::Error) -> String {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "no command given; see `post --help`".into();
+    }
     let text = error.render().to_string();
     let wrong = text.split("\n\n").next().unwrap_or(&text);
     let wrong = wrong.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -178,6 +184,8 @@ mod tests {
             "size=5K",
             "path=/a,sise=5K",
             "path=/a,size=1,size=2",
+            "path=/a, size=1K",
+            "path=/a,",
             "path=,size=5K",
             "path=/a,size=",
             "path=/a,size=x",

@@ -55,7 +55,16 @@ fn main() -> ExitCode {
         Command::Demo(args) => cmd::demo::run(&args),
     };
     result.unwrap_or_else(|error| {
-        report::complain(&format!("{error:#}"));
+        report::complain(&chain(&error));
         ExitCode::from(if stop::requested() { INTERRUPTED } else { WRONG })
+    })
+}
+
+/// An error and its causes; a cause that the message before it tells already is left out.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        told if told.contains(&cause) => text,
+        _ => format!("{text}: {cause}"),
     })
 }

@@ -25,10 +25,14 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// Text from outside, which may hold anything, without what would move a terminal's cursor.
+pub(crate) fn plain(text: impl AsRef<str>) -> String {
+    text.as_ref().chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// What went wrong, always one line.
 pub(crate) fn complain(text: &str) {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    say(&format!("error: {line}"));
+    say(&format!("error: {}", plain(text.split_whitespace().collect::<Vec<_>>().join(" "))));
 }
 
 /// Where progress goes.
@@ -112,7 +116,7 @@ impl Reporter {
         let bar = (self.style == Style::Bars).then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             // The template is fixed text that parses.
-            if let Ok(style) = ProgressStyle::with_template("{bar:32} {percent:>3} %  {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{bar:16} {percent:>3} %  {wide_msg}") {
                 bar.set_style(style);
             }
             bar.set_position(first);
@@ -168,7 +172,7 @@ impl State {
         let eta = self.eta(done).map_or("unknown".into(), human_duration);
         match self.what {
             Phase::Labels => format!(
-                "{done} of {} labels, {rate:.0} labels/s, {:.2} MiB/s, ETA {eta}",
+                "{done} of {} labels, {rate:.0} labels/s, {:.3} MiB/s, ETA {eta}",
                 self.total,
                 rate * 16.0 / MIB
             ),
@@ -199,6 +203,16 @@ impl State {
 impl Watch for Reporter {
     fn event(&self, event: Event) {
         match event {
+            Event::InitPlanned { node_id, units, bytes, files, set_files, drives } => {
+                self.emit(&json!({
+                    "event": "plan", "node_id": node_id, "units": units, "set_bytes": bytes,
+                    "files": files, "set_files": set_files, "drives": drives,
+                }));
+                let size = human_bytes(bytes);
+                self.note(&format!(
+                    "node {node_id}: units: {units}, {size}, files: {set_files} ({files} in this run), drives: {drives}"
+                ));
+            }
             Event::InitStarted { total, done } => {
                 self.emit(&json!({ "event": "started", "labels": done, "total": total }));
                 if done > 0 && done < total {

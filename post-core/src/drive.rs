@@ -57,7 +57,9 @@ fn cure(source: &std::io::Error) -> &'static str {
         ErrorKind::ReadOnlyFilesystem => "; remount it writable (a failing disk turns read-only by itself)",
         ErrorKind::NotADirectory => "; a directory is needed",
         ErrorKind::UnexpectedEof => "; the file is shorter than it was, another program may have changed it",
-        _ => "; check the disk and its cable",
+        // EIO: the one answer that speaks of the disk itself.
+        _ if source.raw_os_error() == Some(5) => "; the disk reports a fault, check it and its cable",
+        _ => "; check the path",
     }
 }
 
@@ -65,6 +67,12 @@ fn cure(source: &std::io::Error) -> &'static str {
 pub trait Drive: Send + Sync {
     /// For messages: which drive this is.
     fn name(&self) -> String;
+
+    /// Whether it could be written to, as far as can be told without writing.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn check_writable(&self) -> Result<(), DriveError>;
 
     /// Makes it ready for writing, and keeps other writers out until this value is dropped. Again is no error.
     ///

@@ -118,7 +118,7 @@ const MAX_KEY_FILE: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// It could not be read or written.
-    #[error("cannot {verb} the key file {}: {source}", path.display())]
+    #[error("cannot {verb} the key file {}: {source}; check the path and its permissions", path.display())]
     Io {
         /// `read` or `write`.
         verb: &'static str,
@@ -190,8 +190,10 @@ impl IdentityKey {
         let text = hex::encode(self.0.to_keypair_bytes());
         let write = || -> std::io::Result<()> {
             let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            // tempfile creates with mode 0600, which is what a key needs.
-            let mut file = tempfile::Builder::new().prefix(".identity-").tempfile_in(directory)?;
+            // A crash may leave the copy behind: in our own folder, where there is one. Its mode is 0600, as a key needs.
+            let own = directory.join(".post");
+            let beside = if own.is_dir() { &own } else { directory };
+            let mut file = tempfile::Builder::new().prefix(".identity-").tempfile_in(beside)?;
             file.write_all(text.as_bytes())?;
             file.as_file().sync_all()?;
             file.persist_noclobber(path).map_err(|e| e.error)?;

@@ -20,7 +20,7 @@ use crate::params::{NetworkParams, ParamsError};
 use crate::plan::{DriveSpace, Layout, PlanError, place};
 use crate::set::{Problem, SetError, Survey, common_metadata, survey};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
-use crate::watch::Watch;
+use crate::watch::{Event, Watch};
 
 /// What is to be there in the end.
 #[derive(Clone, Debug)]
@@ -61,12 +61,16 @@ pub enum InitError {
         max: u32,
     },
     /// No proof could ever be made.
-    #[error("{num_labels} labels are too few for a proof: more than k1 = {k1} are needed; use more units")]
+    #[error(
+        "{num_labels} labels are too few for a proof: more than k1 = {k1}, and k2 = {k2}, are needed; use more units"
+    )]
     TooFewLabels {
         /// Labels of the whole set.
         num_labels: u64,
         /// Expected hits.
         k1: u32,
+        /// Hits in a proof.
+        k2: u32,
     },
     /// There is no way to lay the set out.
     #[error(transparent)]
@@ -109,6 +113,14 @@ pub enum InitError {
         file: String,
         /// The drive.
         drive: String,
+    },
+    /// Files of a set that was whole are gone: most likely a drive is not mounted.
+    #[error(
+        "{problem}, but this set was complete: mount the drive that holds them, or name them with --files to have them made again"
+    )]
+    Gone {
+        /// Which.
+        problem: Problem,
     },
     /// The backend failed.
     #[error(transparent)]
@@ -176,14 +188,15 @@ impl Request {
     /// # Errors
     /// [`InitError::Params`], [`InitError::Units`], [`InitError::Plan`], [`InitError::TooFewLabels`].
     pub fn layout(&self) -> Result<Layout, InitError> {
-        let NetworkParams { min_units, max_units, k1, labels_per_unit, .. } = self.params;
+        let NetworkParams { min_units, max_units, k1, k2, labels_per_unit, .. } = self.params;
         self.params.check()?;
         if !(min_units.max(1)..=max_units).contains(&self.units) {
             return Err(InitError::Units { units: self.units, min: min_units.max(1), max: max_units });
         }
         let layout = Layout::new(self.units, labels_per_unit, self.max_file_size)?;
-        if layout.num_labels() <= u64::from(k1) {
-            return Err(InitError::TooFewLabels { num_labels: layout.num_labels(), k1 });
+        let num_labels = layout.num_labels();
+        if num_labels <= u64::from(k1) || num_labels < u64::from(k2) {
+            return Err(InitError::TooFewLabels { num_labels, k1, k2 });
         }
         Ok(layout)
     }
@@ -205,6 +218,13 @@ impl Plan {
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The indices of the drives that hold a file of the set or will.
+    #[must_use]
+    pub fn drives_in_use(&self) -> BTreeSet<usize> {
+        let held = self.survey.files.values().map(|(drive, _)| *drive);
+        self.place.values().copied().chain(held).collect()
     }
 
     /// The files of this run and the index of the drive each lies or will lie on.
@@ -245,7 +265,9 @@ pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u6
     }
     let files = request.files.clone().unwrap_or(0..layout.num_files());
     let place = place(&layout, files.clone(), &spaces)?;
-    Ok(Plan { layout, existing, survey, place, files })
+    let plan = Plan { layout, existing, survey, place, files };
+    plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].check_writable())?;
+    Ok(plan)
 }
 
 /// Makes the set, or what is missing of it.
@@ -274,6 +296,7 @@ pub fn init(
             claimed.insert(drive);
         }
     };
+    watch.event(run.planned());
     run.adopt(backend, watch)?;
     run.write_first_records()?;
     let made = run.fill(backend, watch)?;
@@ -281,18 +304,13 @@ pub fn init(
     Ok(run.outcome(made))
 }
 
-impl Plan {
-    fn drives_in_use(&self) -> BTreeSet<usize> {
-        let held = self.survey.files.values().map(|(drive, _)| *drive);
-        self.place.values().copied().chain(held).collect()
-    }
-}
-
 /// What is known of one data file.
 struct FileState {
     drive: usize,
     /// Labels from its beginning that are durable and right.
     done: u64,
+    /// Whole labels in the file: more than `done` after a crash.
+    there: u64,
     /// The smallest label among them.
     search: VrfSearch,
     /// Whether a journal vouches for these labels and the search has seen them all. Other files are adopted first.
@@ -328,6 +346,17 @@ impl<'a> Run<'a> {
     fn new_search(&self, best: Option<VrfNonce>) -> VrfSearch {
         let threshold = vrf_threshold(self.plan.layout.num_labels());
         VrfSearch::new(self.metadata.commitment(), self.request.params.scrypt, threshold, best)
+    }
+
+    fn planned(&self) -> Event {
+        Event::InitPlanned {
+            node_id: self.request.node_id,
+            units: self.request.units,
+            bytes: self.plan.layout.bytes(),
+            files: self.plan.files.len(),
+            set_files: self.plan.layout.num_files(),
+            drives: self.plan.drives_in_use().len(),
+        }
     }
 
     fn outcome(&self, made: u64) -> Outcome {

@@ -32,6 +32,9 @@ pub(crate) struct Journal {
     pub(crate) commitment: [u8; 32],
     /// Labels of the whole set: the VRF threshold depends on it.
     pub(crate) num_labels: u64,
+    /// Whether all files of the set were once there and done.
+    #[serde(default)]
+    pub(crate) set_complete: bool,
     /// By file number.
     pub(crate) files: BTreeMap<u32, FileProgress>,
 }
@@ -69,6 +72,7 @@ mod tests {
             scrypt_n: 8192,
             commitment: [7; 32],
             num_labels: 99,
+            set_complete: true,
             files: BTreeMap::from([(2, FileProgress { labels: 5, vrf })]),
         };
         let bytes = journal.to_bytes().unwrap();

@@ -57,6 +57,14 @@ pub enum ParamsError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Something is wrong in a file.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ParamsError>,
+    },
     /// Not TOML, or a value of the wrong type, or a missing key.
     #[error(
         "network parameters: {reason}; needed are labels_per_unit, min_units, max_units, k1, k2, k3, pow_difficulty = \"<64 hex digits>\" and a table [scrypt] with n, r, p"
@@ -166,6 +174,7 @@ impl NetworkParams {
             .and_then(|file| file.take(MAX_FILE).read_to_string(&mut text))
             .map_err(|source| ParamsError::Unreadable { path: path.to_path_buf(), source })?;
         Self::from_toml(&text)
+            .map_err(|error| ParamsError::InFile { path: path.to_path_buf(), source: Box::new(error) })
     }
 
     /// Parses and checks the text of a network file.
@@ -173,14 +182,16 @@ impl NetworkParams {
     /// # Errors
     /// Every [`ParamsError`] but [`ParamsError::Unreadable`].
     pub fn from_toml(text: &str) -> Result<Self, ParamsError> {
-        let table: toml::Table =
-            text.parse().map_err(|e: toml::de::Error| ParamsError::Malformed { reason: e.message().into() })?;
-        let keys = unknown_keys(&table);
+        let malformed = |error: toml::de::Error| {
+            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+            let line = line.map_or(String::new(), |line| format!("line {line}: "));
+            ParamsError::Malformed { reason: format!("{line}{}", error.message()) }
+        };
+        let keys = unknown_keys(&text.parse().map_err(malformed)?);
         if !keys.is_empty() {
             return Err(ParamsError::UnknownKeys { keys });
         }
-        let file: NetworkFile =
-            table.try_into().map_err(|e: toml::de::Error| ParamsError::Malformed { reason: e.message().into() })?;
+        let file: NetworkFile = toml::from_str(text).map_err(malformed)?;
         let params = file.resolve()?;
         params.check()?;
         Ok(params)

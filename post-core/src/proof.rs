@@ -46,6 +46,11 @@ impl ProofFile {
     /// # Errors
     /// The parser's reason, in one line.
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        // serde would also take lists for objects, their items in the order of the fields.
+        let value: serde_json::Value = serde_json::from_slice(bytes)?;
+        if [&value, &value["proof"], &value["metadata"]].iter().any(|part| part.is_array()) {
+            return Err(serde::de::Error::custom("a list where an object should be"));
+        }
         serde_json::from_slice(bytes)
     }
 

@@ -61,12 +61,14 @@ pub enum ProveError {
         max: u32,
     },
     /// No difficulty exists.
-    #[error("{num_labels} labels are too few for a proof: more than k1 = {k1} are needed")]
+    #[error("{num_labels} labels are too few for a proof: more than k1 = {k1}, and k2 = {k2}, are needed")]
     TooFewLabels {
         /// Of the data.
         num_labels: u64,
         /// Expected hits.
         k1: u32,
+        /// Hits in a proof.
+        k2: u32,
     },
     /// A read failed: the labels behind it can't be left out.
     #[error(transparent)]
@@ -149,7 +151,7 @@ impl<'a> Prover<'a> {
         if nonces_per_pass == 0 || nonces_per_pass > MAX_NONCES || !nonces_per_pass.is_multiple_of(NONCES_PER_GROUP) {
             return Err(ProveError::Nonces { nonces: nonces_per_pass });
         }
-        let NetworkParams { labels_per_unit, min_units, max_units, k1, .. } = *params;
+        let NetworkParams { labels_per_unit, min_units, max_units, k1, k2, .. } = *params;
         let metadata = set.metadata();
         if metadata.labels_per_unit != labels_per_unit {
             return Err(ProveError::OtherNetwork { there: metadata.labels_per_unit, wanted: labels_per_unit });
@@ -159,7 +161,8 @@ impl<'a> Prover<'a> {
             return Err(ProveError::Units { units, min: min_units.max(1), max: max_units });
         }
         let num_labels = set.layout().num_labels();
-        let difficulty = Difficulty::new(k1, num_labels).ok_or(ProveError::TooFewLabels { num_labels, k1 })?;
+        let too_few = ProveError::TooFewLabels { num_labels, k1, k2 };
+        let difficulty = Difficulty::new(k1, num_labels).filter(|_| num_labels >= u64::from(k2)).ok_or(too_few)?;
         Ok(Self { set, params, challenge: *challenge, difficulty })
     }
 

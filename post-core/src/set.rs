@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::backend::{self, Backend, label_list};
 use crate::drive::{Drive, DriveError};
 use crate::identity::Commitment;
 use crate::journal::Journal;
 use crate::label::{LABEL_BYTES, Label};
 use crate::metadata::Metadata;
+use crate::params::ScryptParams;
 use crate::plan::{Layout, PlanError};
+
+/// Files that a spot check looks at, at most: a fraction of a second's work.
+const SPOT_CHECKED_FILES: u32 = 128;
 
 /// One thing that keeps a set from being whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +45,11 @@ pub enum Problem {
         /// Where it lies.
         drive: String,
     },
+    /// A drive with data files that don't say whose they are.
+    NoMetadata {
+        /// The drive.
+        drive: String,
+    },
     /// One file on two drives.
     Twice {
         /// Its number.
@@ -54,7 +64,7 @@ impl Problem {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         match self {
-            Self::Missing(_) | Self::Unfinished { .. } => true,
+            Self::Missing(_) | Self::Unfinished { .. } | Self::NoMetadata { .. } => true,
             Self::WrongSize { expected, got, .. } => got < expected,
             Self::LeftOver { .. } | Self::Twice { .. } => false,
         }
@@ -74,6 +84,9 @@ impl fmt::Display for Problem {
             Self::WrongSize { file, drive, expected, got } => {
                 let cure = if got < expected { "finish init" } else { "move it away and run init again" };
                 write!(f, "{} in {drive} has {got} bytes instead of {expected}: {cure}", Layout::file_name(*file))
+            }
+            Self::NoMetadata { drive } => {
+                write!(f, "{drive} has data files but no {}: run init again", Metadata::FILE_NAME)
             }
             Self::Unfinished { file, drive } => {
                 write!(f, "{} in {drive} was interrupted: finish init", Layout::file_name(*file))
@@ -108,7 +121,7 @@ pub enum SetError {
     #[error(transparent)]
     Drive(#[from] DriveError),
     /// The metadata's sizes make no sense.
-    #[error("{}: {source}", Metadata::FILE_NAME)]
+    #[error("the sizes in {} make no sense ({source}); restore it from a copy", Metadata::FILE_NAME)]
     Plan {
         /// What is wrong with them.
         #[from]
@@ -123,6 +136,19 @@ pub enum SetError {
         /// The directory.
         drive: String,
     },
+    /// The labels are not what identity and network say.
+    #[error(
+        "the label at index {index} in {place} is not one of this set: the data was made for another --network, or is damaged; move that file away and run init again to have it made anew"
+    )]
+    WrongLabel {
+        /// Its index.
+        index: u64,
+        /// Its file and drive.
+        place: String,
+    },
+    /// The labels could not be computed.
+    #[error(transparent)]
+    Backend(#[from] backend::Error),
     /// Two directories of different sets.
     #[error("{first} and {second} belong to different sets: {difference}; give the directories of one set only")]
     Mixed {
@@ -182,7 +208,11 @@ pub fn survey(drives: &[Box<dyn Drive>], commitment: &Commitment, layout: &Layou
     for (index, drive) in drives.iter().enumerate() {
         let journal = drive.journal()?.as_deref().and_then(Journal::from_bytes);
         let journal = journal.filter(|journal| journal.is_of(commitment, layout));
-        for (file, got) in drive.held()? {
+        let held = drive.held()?;
+        if !held.is_empty() && drive.metadata()?.is_none() {
+            problems.push(Problem::NoMetadata { drive: drive.name() });
+        }
+        for (file, got) in held {
             let expected = layout.file_bytes(file);
             let counted = journal.as_ref().and_then(|journal| journal.files.get(&file)).map(|progress| progress.labels);
             if let Some((other, _)) = files.insert(file, (index, got)) {
@@ -219,12 +249,6 @@ impl DataSet {
     /// # Errors
     /// Every [`SetError`].
     pub fn open(drives: Vec<Box<dyn Drive>>) -> Result<Self, SetError> {
-        for drive in &drives {
-            // A drive that init was given but had no use for holds neither files nor metadata.
-            if drive.metadata()?.is_none() && !drive.held()?.is_empty() {
-                return Err(SetError::NoMetadata { drive: drive.name() });
-            }
-        }
         let names = || drives.iter().map(|drive| drive.name()).collect::<Vec<_>>().join(", ");
         let metadata = common_metadata(&drives)?.ok_or_else(|| SetError::NoMetadata { drive: names() })?;
         let layout = metadata.layout()?;
@@ -245,6 +269,27 @@ impl DataSet {
 
     fn drive_of(&self, file: u32) -> &dyn Drive {
         &*self.drives[self.place[file as usize]]
+    }
+
+    /// Recomputes a label of every file (of some, where there are many): whoever proves from another network's data, or
+    /// from files that were mixed up, should hear of it before hours of work.
+    ///
+    /// # Errors
+    /// [`SetError::WrongLabel`], [`SetError::Drive`], [`SetError::Backend`].
+    pub fn spot_check(&self, scrypt: ScryptParams, backend: &mut dyn Backend) -> Result<(), SetError> {
+        let files = self.layout.num_files();
+        let step = files.div_ceil(SPOT_CHECKED_FILES).max(1);
+        let indices = (0..files).step_by(step as usize).map(|file| self.layout.file_labels(file).end - 1);
+        let list: Vec<_> = indices.map(|index| (self.metadata.commitment(), index)).collect();
+        let expected = label_list(backend, scrypt, &list)?;
+        for ((_, index), expected) in list.into_iter().zip(expected) {
+            let mut label = [[0; LABEL_BYTES]];
+            self.read(index, &mut label)?;
+            if label[0] != expected {
+                return Err(SetError::WrongLabel { index, place: self.place_of(index) });
+            }
+        }
+        Ok(())
     }
 
     /// What the set says about itself.

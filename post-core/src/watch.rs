@@ -2,9 +2,26 @@
 
 use std::ops::Range;
 
+use crate::identity::NodeId;
+
 /// Something worth telling a person or a program.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// The drives are claimed and what is to be done is settled.
+    InitPlanned {
+        /// The miner.
+        node_id: NodeId,
+        /// Space units of the set.
+        units: u32,
+        /// Bytes of the set.
+        bytes: u64,
+        /// Files of this run.
+        files: usize,
+        /// Files of the set.
+        set_files: u32,
+        /// Drives that hold a file of the set or will.
+        drives: usize,
+    },
     /// Initialization begins: `done` of `total` labels were on disk already.
     InitStarted {
         /// Labels this run is responsible for.

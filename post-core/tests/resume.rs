@@ -267,6 +267,37 @@ fn zeros_in_an_adopted_file_are_noticed() {
     assert!(matches!(refused, Err(InitError::WrongLabel { index: 1000, .. })), "{refused:?}");
 }
 
+#[test]
+fn files_of_a_complete_set_that_are_gone_are_not_made_again_unasked() {
+    let request = request(17);
+    let drives = [MemoryDrive::default(), MemoryDrive::default()];
+    run(&request, &drives, &Silent).unwrap();
+    // The second drive is not mounted; its mount point is empty.
+    let without = [drives[0].clone(), MemoryDrive::default()];
+    let refused = run(&request, &without, &Silent);
+    assert!(matches!(refused, Err(InitError::Gone { .. })), "{refused:?}");
+    assert!(without[1].files().is_empty());
+    let lost: Vec<u32> = drives[1].files().into_keys().collect();
+    for file in lost {
+        run(&Request { files: Some(file..file + 1), ..request.clone() }, &without, &Silent).unwrap();
+    }
+    assert_whole(&request, &without);
+}
+
+#[test]
+fn a_foreign_file_is_not_written_over_because_a_journal_counts_less() {
+    let request = request(18);
+    let drive = MemoryDrive::default();
+    let watch = StopAt { at: 1000, done: AtomicU64::new(0) };
+    assert!(matches!(run(&request, std::slice::from_ref(&drive), &watch), Err(InitError::Stopped { .. })));
+    // The journal knows files 4 to 6 with no labels yet.
+    let foreign: Vec<u8> = (0..4800_u32).map(|i| (i * 7 + 1) as u8).collect();
+    drive.set_file(5, foreign.clone());
+    let refused = run(&request, std::slice::from_ref(&drive), &Silent);
+    assert!(matches!(refused, Err(InitError::WrongLabel { index: 1500, .. })), "{refused:?}");
+    assert_eq!(drive.files()[&5], foreign);
+}
+
 /// Looks at the request and refuses: the drives stay as they were.
 #[test]
 fn a_refusal_claims_nothing() {

@@ -1,19 +1,19 @@
 //! `post init`: makes a set, or what is missing of it.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use post_core::drive::{DirDrive, Drive};
 use post_core::identity::{AtxId, IdentityKey, NodeId};
-use post_core::init::{CHECKPOINT_EVERY, Request, init, prepare};
+use post_core::init::{CHECKPOINT_EVERY, Outcome, Plan, Request, init, prepare};
 use post_core::set::common_metadata;
 use serde_json::json;
 
 use crate::args::{Compute, DriveSpec, Network, drive_spec, file_range, size};
-use crate::report::{Reporter, human_bytes, human_duration};
+use crate::report::{Reporter, human_duration};
 use crate::{machine, stop};
 
 /// Bytes of a data file when neither the call nor the drives say otherwise.
@@ -47,13 +47,23 @@ pub(crate) struct Args {
     files: Option<Range<u32>>,
     #[command(flatten)]
     compute: Compute,
-    /// Events as JSON lines on stdout, nothing on stderr
+    /// Events as JSON lines on stdout; on stderr only the error, if any
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let reporter = Reporter::for_people_or_json(args.json);
+    let result = make(args, &reporter);
+    if let Err(error) = &result {
+        let event = if stop::requested() { "stopped" } else { "error" };
+        reporter.emit(&json!({ "event": event, "message": error.to_string() }));
+    }
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn make(args: Args, reporter: &Reporter) -> Result<()> {
     let started = Instant::now();
     let params = args.network.resolve()?;
     refuse_repeated_drives(&args.drives)?;
@@ -72,45 +82,52 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         checkpoint_every: CHECKPOINT_EVERY,
     };
     let mut backend = machine::open_backend(&args.compute)?;
-    let reporter = Reporter::for_people_or_json(args.json);
-    // Everything that can be refused is refused before the first change on disk.
+    // Everything that can be refused is refused before the first change on disk, and nothing is said before that.
     let plan = prepare(&request, &drives, &quotas)?;
-    reporter.emit(&json!({
-        "event": "plan", "node_id": request.node_id, "commitment_atx_id": request.commitment_atx_id,
-        "units": request.units, "files": plan.place().len(), "set_files": plan.layout().num_files(),
-        "set_bytes": plan.layout().bytes(),
-    }));
-    reporter.note(&format!(
-        "node {}: {} units, {} in {} files on {} drives",
-        request.node_id,
-        request.units,
-        human_bytes(plan.layout().bytes()),
-        plan.layout().num_files(),
-        drives.len()
-    ));
     if let Identity::Made(key) = &identity {
-        let path = args.drives[0].path.join(IdentityKey::FILE_NAME);
-        write_key(key, &path)?;
-        reporter.emit(&json!({ "event": "key_made", "path": path }));
-        reporter.note(&format!("made a new key: {} (keep a copy: without it the space earns nothing)", path.display()));
+        keep_key(key, &args.drives[0].path, &plan, &drives, reporter)?;
     }
     stop::listen()?;
-    let outcome = init(&request, &drives, &quotas, &mut *backend, &reporter)?;
-    let took = started.elapsed();
+    let outcome = init(&request, &drives, &quotas, &mut *backend, reporter)?;
+    tell_outcome(&outcome, started.elapsed(), reporter);
+    Ok(())
+}
+
+/// A new key is kept only when the drives are ours: of two runs started at once, one is turned away before it gets here.
+fn keep_key(
+    key: &IdentityKey,
+    first: &Path,
+    plan: &Plan,
+    drives: &[Box<dyn Drive>],
+    reporter: &Reporter,
+) -> Result<()> {
+    drives[0].check_writable()?;
+    plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].claim())?;
+    std::fs::create_dir_all(first).with_context(|| format!("cannot make {}; check the path", first.display()))?;
+    let path = first.join(IdentityKey::FILE_NAME);
+    key.write_new(&path)?;
+    reporter.emit(&json!({ "event": "key_made", "path": path }));
+    reporter.note(&format!("made a new key: {} (keep a copy: without it the space earns nothing)", path.display()));
+    Ok(())
+}
+
+fn tell_outcome(outcome: &Outcome, took: Duration, reporter: &Reporter) {
     reporter.emit(&json!({
         "event": "finished", "labels_made": outcome.made, "labels": outcome.labels,
         "complete": outcome.complete, "nonce": outcome.nonce, "seconds": took.as_secs_f64(),
     }));
-    let nonce = outcome.nonce.map_or("none yet".into(), |nonce| nonce.to_string());
-    let state = if outcome.complete { "the set is complete" } else { "other files of the set are still to be made" };
     let made = if outcome.made == 0 {
         "nothing was missing".into()
     } else {
         let rate = outcome.made as f64 / took.as_secs_f64().max(1e-9);
         format!("made {} labels in {} ({rate:.0} labels/s)", outcome.made, human_duration(took))
     };
-    reporter.note(&format!("{made}; {state}; VRF nonce: {nonce}"));
-    Ok(ExitCode::SUCCESS)
+    let nonce = outcome.nonce.map_or("none yet".into(), |nonce| nonce.to_string());
+    reporter.note(&if outcome.complete {
+        format!("{made}; the set is complete; VRF nonce: {nonce}")
+    } else {
+        format!("{made}; other files of the set are still to be made; VRF nonce so far: {nonce}")
+    });
 }
 
 fn open_drives(specs: &[DriveSpec]) -> Result<Vec<Box<dyn Drive>>> {
@@ -119,13 +136,33 @@ fn open_drives(specs: &[DriveSpec]) -> Result<Vec<Box<dyn Drive>>> {
 
 /// The same directory as two drives would be counted, and written, twice.
 fn refuse_repeated_drives(specs: &[DriveSpec]) -> Result<()> {
-    let real = |path: &Path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).ok();
     for (i, spec) in specs.iter().enumerate() {
-        if specs[..i].iter().any(|other| real(&other.path) == real(&spec.path)) {
-            bail!("the drive {} is given twice; name each directory once", spec.path.display());
+        let path = resolve(&spec.path)?;
+        for other in &specs[..i] {
+            if resolve(&other.path)? == path {
+                bail!("the drive {} is given twice; name each directory once", spec.path.display());
+            }
         }
     }
     Ok(())
+}
+
+/// The real path of a directory that may still have to be made: what exists of it with links followed, then the rest.
+fn resolve(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))?;
+    let mut real = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => _ = real.pop(),
+            part => {
+                real.push(part);
+                if let Ok(followed) = std::fs::canonicalize(&real) {
+                    real = followed;
+                }
+            }
+        }
+    }
+    Ok(real)
 }
 
 /// Whose data this is, and whether its key still has to be written.
@@ -155,7 +192,10 @@ fn find_identity(args: &Args, drives: &[Box<dyn Drive>], in_metadata: Option<Nod
     claims.extend(in_metadata.map(|node_id| ("the data on the drives".into(), node_id)));
     for drive in &args.drives {
         let path = drive.path.join(IdentityKey::FILE_NAME);
-        if path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
+        if path.try_exists().with_context(|| format!("cannot look for {}; check the path", path.display()))? {
+            if !path.is_file() {
+                bail!("{} is not a file; move it away, or use another directory", path.display());
+            }
             claims.push((path.display().to_string(), IdentityKey::read(&path)?.node_id()));
         }
     }
@@ -177,11 +217,4 @@ fn find_identity(args: &Args, drives: &[Box<dyn Drive>], in_metadata: Option<Nod
         );
     }
     Ok(Identity::Known(*node_id))
-}
-
-fn write_key(key: &IdentityKey, path: &Path) -> Result<()> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
-    Ok(key.write_new(path)?)
 }

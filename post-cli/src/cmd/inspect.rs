@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use post_core::drive::Drive;
 use post_core::metadata::Metadata;
 use post_core::plan::Layout;
-use post_core::set::{Survey, common_metadata, survey};
+use post_core::set::{SetError, Survey, common_metadata, survey};
 use serde_json::json;
 
 use crate::args::Data;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let Some(metadata) = common_metadata(&drives)? else {
         bail!("none of these directories has a {}; check the path", Metadata::FILE_NAME);
     };
-    let layout = metadata.layout()?;
+    let layout = metadata.layout().map_err(SetError::from)?;
     let survey = survey(&drives, &metadata.commitment(), &layout)?;
     let text = if args.json {
         as_json(&drives, &metadata, &layout, &survey)?
@@ -79,7 +79,7 @@ fn as_text(drives: &[Box<dyn Drive>], metadata: &Metadata, layout: &Layout, surv
         let here: Vec<u64> = survey.files.values().filter(|(on, _)| *on == index).map(|(_, bytes)| *bytes).collect();
         lines.push(format!(
             "drive           {}: {} files, {}",
-            drive.name(),
+            report::plain(drive.name()),
             here.len(),
             human_bytes(here.iter().sum())
         ));

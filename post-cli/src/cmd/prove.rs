@@ -1,12 +1,13 @@
 //! `post prove`: one proof that a set is held.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use post_core::identity::Challenge;
+use post_core::identity::{Challenge, IdentityKey};
 use post_core::pow;
 use post_core::prove::{check, prove};
 use post_core::set::DataSet;
@@ -52,6 +53,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let set = DataSet::open(args.data.open()?)?;
     check(&set, &params, args.nonces)?;
     let mut backend = machine::open_backend(&args.compute)?;
+    set.spot_check(params.scrypt, &mut *backend)?;
     // A place for the result is made sure of before hours of work.
     let out = args.out.as_deref().map(Output::create).transpose()?;
     let mode = args.randomx.map(|mode| match mode {
@@ -70,16 +72,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         bail!("{}", explain(&set, &invalid));
     }
     let json = file.to_json()?;
-    match out {
-        Some(out) => out.finish(&json)?,
-        None if report::print(&json) => {}
-        None => bail!("the proof could not be written to stdout"),
-    }
-    reporter.note(&format!(
-        "proof found and verified in {}: nonce {}",
-        human_duration(started.elapsed()),
-        file.proof.nonce
-    ));
+    let place = match out {
+        Some(out) => out.finish(&json)?.display().to_string(),
+        None if report::print(&json) => "stdout".into(),
+        None => bail!("the proof could not be written to stdout; give a place with --out"),
+    };
+    let took = human_duration(started.elapsed());
+    reporter.note(&format!("proof found and verified in {took}, nonce {}, written to {place}", file.proof.nonce));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,34 +93,55 @@ fn explain(set: &DataSet, invalid: &Invalid) -> String {
     )
 }
 
-/// A result file that appears whole or not at all.
-struct Output<'a> {
-    path: &'a Path,
-    file: tempfile::NamedTempFile,
+/// Where a proof goes: a file that appears whole or not at all, or something that is no file, like a pipe.
+enum Output {
+    File { path: PathBuf, copy: tempfile::NamedTempFile },
+    Other { path: PathBuf, file: File },
 }
 
-impl<'a> Output<'a> {
-    fn create(path: &'a Path) -> Result<Self> {
+impl Output {
+    fn create(asked: &Path) -> Result<Self> {
+        // A link is followed, not replaced.
+        let path = std::fs::canonicalize(asked).unwrap_or_else(|_| asked.to_path_buf());
+        let cannot = || format!("cannot write {}; check that its directory exists and is yours", asked.display());
         if path.is_dir() {
-            bail!("--out {} is a directory; name a file", path.display());
+            bail!("--out {} is a directory; name a file", asked.display());
+        }
+        if belongs_to_a_set(&path) {
+            bail!("--out {} would replace a file of a data set; name another file", asked.display());
+        }
+        if path.exists() && !path.is_file() {
+            let file = File::options().write(true).open(&path).with_context(cannot)?;
+            return Ok(Self::Other { path, file });
         }
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(directory).with_context(|| {
-            format!("cannot write {}; check that its directory exists and is yours", path.display())
-        })?;
-        Ok(Self { path, file })
+        let copy = builder.tempfile_in(directory).with_context(cannot)?;
+        Ok(Self::File { path, copy })
     }
 
-    fn finish(mut self, json: &str) -> Result<()> {
-        let mut write = || -> std::io::Result<()> {
-            writeln!(self.file, "{json}")?;
-            self.file.as_file().sync_all()
-        };
-        write().with_context(|| format!("cannot write {}; free space there and try again", self.path.display()))?;
-        self.file.persist(self.path).with_context(|| format!("cannot write {}", self.path.display()))?;
-        Ok(())
+    /// Returns where the proof now is.
+    fn finish(self, json: &str) -> Result<PathBuf> {
+        let cannot = |path: &Path| format!("cannot write {}; free space there and try again", path.display());
+        match self {
+            Self::File { path, mut copy } => {
+                writeln!(copy, "{json}").and_then(|()| copy.as_file().sync_all()).with_context(|| cannot(&path))?;
+                copy.persist(&path).with_context(|| cannot(&path))?;
+                Ok(path)
+            }
+            Self::Other { path, mut file } => {
+                writeln!(file, "{json}").with_context(|| cannot(&path))?;
+                Ok(path)
+            }
+        }
     }
+}
+
+/// Labels, keys and metadata can't be had back, and are never what someone wants replaced by a proof.
+fn belongs_to_a_set(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let in_own_folder = path.parent().is_some_and(|parent| parent.ends_with(".post"));
+    in_own_folder || name.starts_with("postdata_") || name == IdentityKey::FILE_NAME
 }

@@ -97,6 +97,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 
 fn judge(path: &Path, verifier: &Verifier<'_>, mode: &Mode, backend: &mut dyn Backend) -> Result<Finding> {
     let bytes = match read_limited(path) {
+        Ok(bytes) if bytes.len() as u64 > MAX_PROOF_FILE => {
+            return Ok(Finding::Malformed(format!("larger than {MAX_PROOF_FILE} bytes, so it is no proof")));
+        }
         Ok(bytes) => bytes,
         Err(error) => return Ok(Finding::Unreadable(error.to_string())),
     };
@@ -113,16 +116,16 @@ fn judge(path: &Path, verifier: &Verifier<'_>, mode: &Mode, backend: &mut dyn Ba
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_PROOF_FILE).read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?.take(MAX_PROOF_FILE + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 impl Finding {
     fn text(&self, path: &Path) -> String {
-        let path = path.display();
+        let path = report::plain(path.to_string_lossy());
         match self {
             Self::Valid => format!("{path}: valid"),
-            Self::Invalid(invalid) => format!("{path}: INVALID: {invalid}"),
+            Self::Invalid(invalid) => format!("{path}: INVALID: {invalid}{}", hint(invalid)),
             Self::Unreadable(reason) => format!("{path}: unreadable: {reason}"),
             Self::Malformed(reason) => format!("{path}: malformed: {reason}"),
         }
@@ -137,5 +140,15 @@ impl Finding {
             Self::Malformed(reason) => json!({ "kind": "Malformed", "reason": reason }),
         };
         Ok(json!({ "file": file, "ok": false, "error": error }).to_string())
+    }
+}
+
+/// These are far more often a wrong call than a bad proof.
+fn hint(invalid: &Invalid) -> &'static str {
+    match invalid {
+        Invalid::InvalidIndicesLen { .. } | Invalid::NumUnitsTooSmall { .. } | Invalid::NumUnitsTooLarge { .. } => {
+            " (is --network the one it was made for?)"
+        }
+        _ => "",
     }
 }

@@ -138,6 +138,11 @@ impl DirDrive {
 
     fn read_document(&self, path: &Path, max: u64) -> Result<Option<Vec<u8>>, DriveError> {
         let mut bytes = Vec::new();
+        // Opening a pipe would wait for ever.
+        if path.exists() && !path.is_file() {
+            let reason = "it is not a file".into();
+            return Err(DriveError::Malformed { place: path.display().to_string(), reason });
+        }
         match File::open(path).and_then(|file| file.take(max + 1).read_to_end(&mut bytes)) {
             Ok(read) if read as u64 > max => Err(DriveError::Malformed {
                 place: path.display().to_string(),
@@ -183,6 +188,17 @@ fn io(action: &'static str, place: &Path, source: std::io::Error) -> DriveError 
 impl Drive for DirDrive {
     fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn check_writable(&self) -> Result<(), DriveError> {
+        let own = self.path.join(OWN_FOLDER);
+        let directory = if own.is_dir() { &own } else { self.existing_ancestor() };
+        sys::check_writable(directory).map_err(|e| io("write to", directory, e))?;
+        if !directory.is_dir() || (own.exists() && !own.is_dir()) {
+            let place = if own.exists() { &own } else { directory };
+            return Err(io("use", place, ErrorKind::NotADirectory.into()));
+        }
+        Ok(())
     }
 
     fn claim(&self) -> Result<(), DriveError> {

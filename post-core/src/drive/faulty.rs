@@ -33,6 +33,10 @@ impl Drive for FaultyDrive {
         "faulty".into()
     }
 
+    fn check_writable(&self) -> Result<(), DriveError> {
+        self.inner.check_writable()
+    }
+
     fn claim(&self) -> Result<(), DriveError> {
         self.spend().and_then(|()| self.inner.claim())
     }

@@ -62,6 +62,10 @@ impl Drive for MemoryDrive {
         "memory".into()
     }
 
+    fn check_writable(&self) -> Result<(), DriveError> {
+        Ok(())
+    }
+
     fn claim(&self) -> Result<(), DriveError> {
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What an earlier run, or another tool, left: what of it counts, and how it is taken over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::{FileState, InitError, Plan, Request, Run};
 use crate::backend::{Backend, label_list};
@@ -9,6 +10,7 @@ use crate::journal::Journal;
 use crate::label::{LABEL_BYTES, Label};
 use crate::metadata::Metadata;
 use crate::plan::Layout;
+use crate::set::Problem;
 use crate::watch::{Event, Watch};
 
 /// Labels of a file nobody vouches for that are recomputed before it is believed, its first and last among them.
@@ -23,6 +25,7 @@ impl<'a> Run<'a> {
         let metadata = plan.existing.clone().unwrap_or_else(|| request.metadata());
         let mut run = Self { request, drives, plan, metadata, files: BTreeMap::new(), done: 0 };
         let journals = drives.iter().map(|drive| run.read_journal(&**drive)).collect::<Result<Vec<_>, _>>()?;
+        run.refuse_gone_files(journals.iter().flatten().any(|journal| journal.set_complete))?;
         for (&file, &(drive, bytes)) in &run.plan.survey.files {
             let there = bytes / LABEL_BYTES as u64;
             let progress = journals[drive].as_ref().and_then(|journal| journal.files.get(&file));
@@ -31,12 +34,12 @@ impl<'a> Run<'a> {
                 Some(progress) => (progress.labels, progress.vrf, true),
                 None => (there, None, false),
             };
-            let state = FileState { drive, done, search: run.new_search(vrf), vouched };
+            let state = FileState { drive, done, there, search: run.new_search(vrf), vouched };
             run.files.insert(file, state);
         }
         for (&file, &drive) in &run.plan.place {
             let search = run.new_search(None);
-            run.files.entry(file).or_insert(FileState { drive, done: 0, search, vouched: true });
+            run.files.entry(file).or_insert(FileState { drive, done: 0, there: 0, search, vouched: true });
         }
         let this_run = run.files.range(run.plan.files.clone());
         run.done = this_run.map(|(_, state)| state.done).sum();
@@ -56,35 +59,80 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// An empty mount point looks like an empty drive: what was there once is not made again without being asked for.
+    fn refuse_gone_files(&self, was_complete: bool) -> Result<(), InitError> {
+        let missing = self.plan.survey.problems.iter().find(|problem| matches!(problem, Problem::Missing(_)));
+        match missing {
+            Some(problem) if was_complete && self.request.files.is_none() => {
+                Err(InitError::Gone { problem: problem.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn not_vouched(&self) -> Vec<u32> {
         self.files.iter().filter(|(_, state)| !state.vouched).map(|(file, _)| *file).collect()
     }
 
     /// Recomputes some labels of each file that no journal vouches for: files of another set, or made with another
-    /// network's parameters, must not be mistaken for this one's. Nothing is written.
+    /// network's parameters, must not be mistaken for this one's, nor written over. Nothing is written.
     pub(super) fn spot_check(&self, backend: &mut dyn Backend) -> Result<(), InitError> {
-        self.not_vouched().into_iter().try_for_each(|file| self.spot_check_file(file, backend))
+        for (&file, state) in &self.files {
+            if !state.vouched {
+                self.spot_check_file(file, backend)?;
+            } else if state.there > state.done {
+                self.check_tail(file, backend)?;
+            }
+        }
+        Ok(())
     }
 
     fn spot_check_file(&self, file: u32, backend: &mut dyn Backend) -> Result<(), InitError> {
-        let state = &self.files[&file];
-        let Some(last) = state.done.checked_sub(1) else { return Ok(()) };
+        match self.sample(file, 0..self.files[&file].done, backend)?.into_iter().find(|sample| sample.1 != sample.2) {
+            Some((index, ..)) => Err(self.wrong_label(file, index)),
+            None => Ok(()),
+        }
+    }
+
+    /// What lies behind the labels that the journal counts will be written over. After a crash that is our own, with
+    /// holes at worst; labels that are all wrong are somebody else's.
+    fn check_tail(&self, file: u32, backend: &mut dyn Backend) -> Result<(), InitError> {
+        let FileState { done, there, .. } = self.files[&file];
+        let there = there.min(self.full(file));
+        let samples = self.sample(file, done..there, backend)?;
+        let foreign = |(_, found, expected): &(u64, Label, Label)| found != expected && *found != [0; LABEL_BYTES];
+        match samples.first() {
+            Some((index, ..)) if samples.iter().all(foreign) => Err(self.wrong_label(file, *index)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Labels of a file, evenly spread over a stretch of it: index, on disk, as it should be. What tells sets apart is every
+    /// label, so no chance is needed.
+    fn sample(
+        &self,
+        file: u32,
+        stretch: Range<u64>,
+        backend: &mut dyn Backend,
+    ) -> Result<Vec<(u64, Label, Label)>, InitError> {
+        if stretch.is_empty() {
+            return Ok(Vec::new());
+        }
         let first = self.plan.layout.file_labels(file).start;
-        // Evenly spread over the file: what tells sets apart is every label, so no chance is needed.
-        let at = |i: u64| (u128::from(last) * u128::from(i) / u128::from(SPOT_CHECKS - 1)) as u64;
+        let last = u128::from(stretch.end - 1 - stretch.start);
+        let at = |i: u64| stretch.start + (last * u128::from(i) / u128::from(SPOT_CHECKS - 1)) as u64;
         let mut offsets: Vec<u64> = (0..SPOT_CHECKS).map(at).collect();
         offsets.dedup();
         let commitment = self.metadata.commitment();
         let list: Vec<_> = offsets.iter().map(|offset| (commitment, first + offset)).collect();
         let expected = label_list(backend, self.request.params.scrypt, &list)?;
-        for (offset, expected) in offsets.iter().zip(expected) {
-            let mut label: Label = [0; LABEL_BYTES];
-            self.drives[state.drive].read_at(file, offset * LABEL_BYTES as u64, &mut label)?;
-            if label != expected {
-                return Err(self.wrong_label(file, first + offset));
-            }
+        let mut samples = Vec::new();
+        for (offset, expected) in offsets.into_iter().zip(expected) {
+            let mut found: Label = [0; LABEL_BYTES];
+            self.drives[self.files[&file].drive].read_at(file, offset * LABEL_BYTES as u64, &mut found)?;
+            samples.push((first + offset, found, expected));
         }
-        Ok(())
+        Ok(samples)
     }
 
     fn wrong_label(&self, file: u32, index: u64) -> InitError {
@@ -153,7 +201,7 @@ impl<'a> Run<'a> {
     /// journal knows nothing of would be taken for another tool's after a crash.
     pub(super) fn write_first_records(&self) -> Result<(), InitError> {
         let unfinished = self.plan.files.clone().filter(|file| !self.is_done(*file));
-        let drives: std::collections::BTreeSet<usize> = unfinished.map(|file| self.files[&file].drive).collect();
+        let drives: BTreeSet<usize> = unfinished.map(|file| self.files[&file].drive).collect();
         for drive in drives {
             if self.drives[drive].metadata()?.is_none() {
                 // The nonce comes when all labels are known.

@@ -117,6 +117,7 @@ impl Run<'_> {
             scrypt_n: self.request.params.scrypt.n,
             commitment: self.metadata.commitment().0,
             num_labels: self.plan.layout.num_labels(),
+            set_complete: self.complete(),
             files: files
                 .map(|(file, state)| (*file, FileProgress { labels: state.done, vrf: state.search.best() }))
                 .collect(),
@@ -138,7 +139,21 @@ impl Run<'_> {
             None => {}
         }
         self.write_metadata()?;
+        if self.complete() && !self.was_complete()? {
+            self.plan.drives_in_use().into_iter().try_for_each(|drive| self.write_journal(drive))?;
+        }
         Ok(())
+    }
+
+    /// Whether every drive's journal knows that the set is whole.
+    fn was_complete(&self) -> Result<bool, DriveError> {
+        for drive in self.plan.drives_in_use() {
+            let journal = self.drives[drive].journal()?.as_deref().and_then(Journal::from_bytes);
+            if !journal.is_some_and(|journal| journal.set_complete) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the metadata names a label past the end of the set that is below the threshold.

@@ -24,3 +24,9 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
 pub(crate) fn filesystem_id(path: &Path) -> Result<u64> {
     Ok(std::fs::metadata(path)?.dev())
 }
+
+/// Whether entries may be made in `directory`: permissions and read-only mounts, found without writing.
+pub(crate) fn check_writable(directory: &Path) -> Result<()> {
+    use rustix::fs::{Access, access};
+    Ok(access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
+}
