@@ -28,10 +28,10 @@ pub(crate) fn randomx(mode: Option<Mode>, threads: usize) -> (LazyRandomX, Strin
         None => (Mode::Light, format!("only {gib:.1} GiB of memory are free, fast mode wants 3")),
     };
     let name = match mode {
-        Mode::Fast => "fast",
-        Mode::Light => "light",
+        Mode::Fast => "fast mode (its dataset is built when the work is worth it)",
+        Mode::Light => "light mode",
     };
-    (LazyRandomX::new(Options { mode, threads }), format!("RandomX {name} mode: {why}"))
+    (LazyRandomX::new(Options { mode, threads }), format!("RandomX {name}: {why}"))
 }
 
 /// Bytes that can be had without swapping; inside a container, of its share.

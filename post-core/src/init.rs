@@ -18,7 +18,7 @@ use crate::identity::{AtxId, NodeId};
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
 use crate::plan::{DriveSpace, Layout, PlanError, place};
-use crate::set::{Problem, SetError, Survey, common_metadata, survey};
+use crate::set::{FileList, Problem, SetError, Survey, common_metadata, survey};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
 use crate::watch::{Event, Watch};
 
@@ -116,11 +116,12 @@ pub enum InitError {
     },
     /// Files of a set that was whole are gone: most likely a drive is not mounted.
     #[error(
-        "{problem}, but this set was complete: mount the drive that holds them, or name them with --files to have them made again"
+        "{} missing though this set was complete: mount the drive that holds what is missing, or name it with --files to have it made again",
+        FileList(files)
     )]
     Gone {
-        /// Which.
-        problem: Problem,
+        /// Which, ascending.
+        files: Vec<u32>,
     },
     /// The backend failed.
     #[error(transparent)]

@@ -99,7 +99,7 @@ impl fmt::Display for Problem {
 }
 
 /// `postdata_3.bin is`, `postdata_1.bin, postdata_4.bin to postdata_9.bin are`.
-struct FileList<'a>(&'a [u32]);
+pub(crate) struct FileList<'a>(pub(crate) &'a [u32]);
 
 impl fmt::Display for FileList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

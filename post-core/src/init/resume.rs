@@ -61,11 +61,12 @@ impl<'a> Run<'a> {
 
     /// An empty mount point looks like an empty drive: what was there once is not made again without being asked for.
     fn refuse_gone_files(&self, was_complete: bool) -> Result<(), InitError> {
-        let missing = self.plan.survey.problems.iter().find(|problem| matches!(problem, Problem::Missing(_)));
+        let missing = self.plan.survey.problems.iter().find_map(|problem| match problem {
+            Problem::Missing(files) => Some(files.clone()),
+            _ => None,
+        });
         match missing {
-            Some(problem) if was_complete && self.request.files.is_none() => {
-                Err(InitError::Gone { problem: problem.clone() })
-            }
+            Some(files) if was_complete && self.request.files.is_none() => Err(InitError::Gone { files }),
             _ => Ok(()),
         }
     }
