@@ -312,7 +312,7 @@ struct FileState {
     done: u64,
     /// Whole labels in the file: more than `done` after a crash.
     there: u64,
-    /// The smallest label among them.
+    /// The smallest of the labels that are done.
     search: VrfSearch,
     /// Whether a journal vouches for these labels and the search has seen them all. Other files are adopted first.
     vouched: bool,
