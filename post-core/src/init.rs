@@ -15,6 +15,7 @@ use crate::backend::{self, Backend};
 use crate::difficulty::vrf_threshold;
 use crate::drive::{Drive, DriveError};
 use crate::identity::{AtxId, NodeId};
+use crate::label::LABEL_BYTES;
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
 use crate::plan::{DriveSpace, Layout, PlanError, place};
@@ -235,7 +236,7 @@ impl Plan {
     }
 
     fn labels(&self) -> u64 {
-        self.files.clone().map(|file| self.layout.file_bytes(file) / 16).sum()
+        self.files.clone().map(|file| self.layout.file_bytes(file) / LABEL_BYTES as u64).sum()
     }
 }
 
@@ -332,7 +333,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn full(&self, file: u32) -> u64 {
-        self.plan.layout.file_bytes(file) / 16
+        self.plan.layout.file_bytes(file) / LABEL_BYTES as u64
     }
 
     fn is_done(&self, file: u32) -> bool {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drive::{Drive, DriveError};
 use crate::identity::Commitment;
 use crate::plan::Layout;
 use crate::vrf::VrfNonce;
@@ -49,6 +50,11 @@ impl Journal {
         let body = serde_json::to_string(self)?;
         let checksum = blake3::hash(body.as_bytes()).to_hex();
         Ok(format!("{MAGIC} {checksum}\n{body}\n").into_bytes())
+    }
+
+    /// The drive's journal; `None` when there is none, or a damaged one.
+    pub(crate) fn of(drive: &dyn Drive) -> Result<Option<Self>, DriveError> {
+        Ok(drive.journal()?.as_deref().and_then(Self::from_bytes))
     }
 
     /// What the bytes say; `None` when they are damaged or of an unknown version.

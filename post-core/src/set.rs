@@ -206,8 +206,7 @@ pub fn survey(drives: &[Box<dyn Drive>], commitment: &Commitment, layout: &Layou
     let mut files: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
     let mut problems = Vec::new();
     for (index, drive) in drives.iter().enumerate() {
-        let journal = drive.journal()?.as_deref().and_then(Journal::from_bytes);
-        let journal = journal.filter(|journal| journal.is_of(commitment, layout));
+        let journal = Journal::of(&**drive)?.filter(|journal| journal.is_of(commitment, layout));
         let held = drive.held()?;
         if !held.is_empty() && drive.metadata()?.is_none() {
             problems.push(Problem::NoMetadata { drive: drive.name() });

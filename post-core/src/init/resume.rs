@@ -48,8 +48,8 @@ impl<'a> Run<'a> {
 
     /// The drive's journal, if it has a sound one of this set. A damaged one counts as none: the files are then checked.
     fn read_journal(&self, drive: &dyn Drive) -> Result<Option<Journal>, InitError> {
-        let journal = drive.journal()?.as_deref().and_then(Journal::from_bytes);
-        let journal = journal.filter(|journal| journal.is_of(&self.metadata.commitment(), &self.plan.layout));
+        let journal =
+            Journal::of(drive)?.filter(|journal| journal.is_of(&self.metadata.commitment(), &self.plan.layout));
         let wanted = self.request.params.scrypt.n;
         match journal {
             Some(journal) if journal.scrypt_n != wanted => {

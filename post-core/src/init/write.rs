@@ -148,8 +148,7 @@ impl Run<'_> {
     /// Whether every drive's journal knows that the set is whole.
     fn was_complete(&self) -> Result<bool, DriveError> {
         for drive in self.plan.drives_in_use() {
-            let journal = self.drives[drive].journal()?.as_deref().and_then(Journal::from_bytes);
-            if !journal.is_some_and(|journal| journal.set_complete) {
+            if !Journal::of(&*self.drives[drive])?.is_some_and(|journal| journal.set_complete) {
                 return Ok(false);
             }
         }
