@@ -1,11 +1,29 @@
 //! The label function, the work that fills the disk (POST.md section 2).
 //!
-//! [`reference`] is the readable judge: one label, written as the specification reads. The files below this module
-//! compute the same faster; [`portable`] runs on every machine.
+//! [`reference`] is the readable judge: one label, written as the specification reads. The other files compute the same
+//! faster. A [`Worker`](worker::Worker) takes jobs through `keccak`, `romix` and `keccak` again; these are written once,
+//! over the registers ([`lanes`]) that each instruction tier has in a file of its own.
 
-pub mod portable;
+mod keccak;
+pub mod kernels;
+mod lanes;
 pub mod reference;
-pub mod row;
+mod romix;
+mod scratch;
+pub mod tier;
+pub mod worker;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod ssse3;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use pbkdf2::hmac::SimpleHmac;
 use sha3::Keccak512;

@@ -7,9 +7,10 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Backend, Error, Info, LabelJob, Labels, Sink};
-use crate::label::portable::{self, LANES};
-use crate::label::row::NativeRow;
+use crate::label::tier::Tier;
+use crate::label::worker::{Method, Worker, WorkerError};
 use crate::label::{Label, stored};
+use crate::params::ScryptParams;
 use crate::scan::{Hit, ScanJob};
 
 /// Rows of scratch a worker fills per batch: about a third of a second's work.
@@ -18,18 +19,29 @@ const ROWS_PER_BATCH: u64 = 1 << 21;
 /// Labels per worker and batch at most, so that a cheap label function does not ask for much memory.
 const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 
+/// Batches that a worker computes in one go.
+const TASK_BATCHES: usize = 4;
+
 /// Labels a worker scans at a time.
 const SCAN_CHUNK: usize = 1 << 12;
 
-type Scratch = portable::Scratch<NativeRow>;
+impl From<WorkerError> for Error {
+    fn from(error: WorkerError) -> Self {
+        match error {
+            WorkerError::Params(error) => Self::Params(error),
+            WorkerError::OutOfMemory { bytes } => Self::OutOfMemory { device: "cpu".into(), bytes },
+        }
+    }
+}
 
 /// All labels and hits on the CPU.
 pub struct Cpu {
     info: Info,
     pool: ThreadPool,
-    /// One for each worker, which only ever takes its own. They fit the cost of the last job.
-    scratch: Vec<Mutex<Scratch>>,
-    scratch_n: u32,
+    method: Method,
+    /// One for each thread, which only ever takes its own. They fit the cost of the last job.
+    workers: Vec<Mutex<Worker>>,
+    cost: Option<ScryptParams>,
 }
 
 impl Cpu {
@@ -44,22 +56,34 @@ impl Cpu {
             .build()
             .map_err(|e| Error::Unavailable { device: "cpu".into(), reason: format!("{e}; use fewer threads") })?;
         let threads = pool.current_num_threads();
-        Ok(Self { info: Info { kind: "cpu", name: "CPU".into(), threads }, pool, scratch: Vec::new(), scratch_n: 0 })
+        Ok(Self {
+            info: Info { kind: "cpu", name: "CPU".into(), threads },
+            pool,
+            method: Method::new(Tier::best()),
+            workers: Vec::new(),
+            cost: None,
+        })
+    }
+
+    /// Labels of one task of one worker: several batches, so that one can overlap the next.
+    fn task_labels(&self) -> usize {
+        self.method.batch() * TASK_BATCHES
     }
 
     fn batch_labels(&self, n: u32) -> u64 {
-        let each = (ROWS_PER_BATCH / u64::from(n)).clamp(LANES as u64, MAX_LABELS_PER_BATCH);
+        let task = self.task_labels() as u64;
+        let each = (ROWS_PER_BATCH / u64::from(n)).min(MAX_LABELS_PER_BATCH).next_multiple_of(task);
         each * self.info.threads as u64
     }
 
     /// Makes the scratch of every worker, so that a lack of memory is an error here and not an abort later.
-    fn prepare(&mut self, n: u32) -> Result<(), Error> {
-        if self.scratch_n != n {
+    fn prepare(&mut self, cost: ScryptParams) -> Result<(), Error> {
+        if self.cost != Some(cost) {
             // The old ones go first: both together might not fit.
-            (self.scratch, self.scratch_n) = (Vec::new(), 0);
-            let make = || Scratch::new(n).map_err(|bytes| Error::OutOfMemory { device: "cpu".into(), bytes });
-            let scratch: Result<Vec<_>, _> = (0..self.info.threads).map(|_| make().map(Mutex::new)).collect();
-            (self.scratch, self.scratch_n) = (scratch?, n);
+            (self.workers, self.cost) = (Vec::new(), None);
+            let workers: Result<Vec<_>, _> =
+                (0..self.info.threads).map(|_| Worker::new(self.method, cost).map(Mutex::new)).collect();
+            (self.workers, self.cost) = (workers?, Some(cost));
         }
         Ok(())
     }
@@ -68,15 +92,15 @@ impl Cpu {
     fn fill(&self, what: &Labels<'_>, positions: Range<u64>, labels: &mut Vec<Label>) {
         labels.clear();
         labels.resize((positions.end - positions.start) as usize, [0; 16]);
-        labels.par_chunks_mut(LANES).enumerate().for_each(|(group, labels)| {
-            let first = positions.start + (group * LANES) as u64;
-            let jobs: [_; LANES] =
-                std::array::from_fn(|lane| what.at(first.saturating_add(lane as u64).min(positions.end - 1)));
-            let mut full = [[0; 32]; LANES];
+        let task = self.task_labels();
+        labels.par_chunks_mut(task).enumerate().for_each(|(number, labels)| {
+            let first = positions.start + (number * task) as u64;
             // Every closure of this loop runs on the pool, so the index is there and names this worker alone.
-            let worker = rayon::current_thread_index().unwrap_or(0) % self.scratch.len();
-            let mut scratch = self.scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
-            portable::full_labels(&mut scratch, &jobs[..labels.len()], &mut full[..labels.len()]);
+            let worker = rayon::current_thread_index().unwrap_or(0) % self.workers.len();
+            let mut worker = self.workers[worker].lock().unwrap_or_else(PoisonError::into_inner);
+            let jobs: Vec<_> = (first..).take(labels.len()).map(|position| what.at(position)).collect();
+            let mut full = vec![[0; 32]; labels.len()];
+            worker.full_labels(&jobs, &mut full);
             for (label, full) in labels.iter_mut().zip(&full) {
                 *label = stored(full);
             }
@@ -95,7 +119,7 @@ impl Backend for Cpu {
         if start >= end {
             return Ok(());
         }
-        self.prepare(job.scrypt.n)?;
+        self.prepare(job.scrypt)?;
         let this = &*self;
         let batch = this.batch_labels(job.scrypt.n);
         let batch_from = |from: u64| from..from.saturating_add(batch).min(end);

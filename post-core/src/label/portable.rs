@@ -1,198 +1,258 @@
-//! Several labels at once, for any CPU: no instruction beyond what every machine of an architecture has.
+//! Labels with no instruction beyond what every machine of an architecture has: 128-bit registers on x86-64, plain words
+//! elsewhere.
 //!
-//! Two things make it three times as fast as the reference: the ChaCha state is kept as four rows in 128-bit registers
-//! (see [`row`](super::row)), and [`LANES`] labels go through each step together, so that the processor always has an
-//! independent instruction to run and the table look-ups of one label overlap the arithmetic of the others.
+//! Left to itself, the compiler takes rows of plain words apart and works on one word at a time, at a third of the speed.
 
-// Lanes and rows are indexed on both sides of most steps; iterators would hide which is which.
-#![allow(clippy::needless_range_loop)]
+use super::kernels::kernels;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+use super::lanes::{Lanes, Line, MAX_LABELS};
 
-use super::row::Row;
-use super::{Block, FullLabel, compress, expand, password};
-use crate::identity::Commitment;
-
-/// Labels computed together. Three fill the sixteen registers of x86-64; four spill.
-pub const LANES: usize = 3;
-
-/// One ChaCha state of every lane: `state[row][lane]`.
-type State<R> = [[R; LANES]; 4];
-
-/// One half of a stored block.
-type Half<R> = [R; 4];
-
-/// The tables of one group of labels, reused from group to group. It belongs to one worker.
-pub struct Scratch<R> {
-    n: usize,
-    /// `table[row * LANES + lane]`: what is written together lies together, and a look-up reads 128 B in one place.
-    table: Vec<[Half<R>; 2]>,
+kernels! {
+    PORTABLE: Native, hash 1,
+    alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
+    dual ["dual4": 4]
 }
 
-impl<R: Row> Scratch<R> {
-    /// Memory for [`LANES`] labels of cost `n`, a power of two: `n · LANES · 128` bytes, taken at once.
-    ///
-    /// # Errors
-    /// The number of bytes that could not be had.
-    pub fn new(n: u32) -> Result<Self, u64> {
-        let n = n as usize;
-        let mut table = Vec::new();
-        table.try_reserve_exact(n * LANES).map_err(|_| (n * LANES * size_of::<[Half<R>; 2]>()) as u64)?;
-        table.resize(n * LANES, [[R::new([0; 4]); 4]; 2]);
-        Ok(Self { n, table })
+/// The row this machine is fastest with.
+#[cfg(target_arch = "x86_64")]
+type Native = sse2::Row;
+/// The row this machine is fastest with.
+#[cfg(not(target_arch = "x86_64"))]
+type Native = Words;
+
+/// A row of plain words.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[derive(Clone, Copy)]
+pub(super) struct Words([u32; 4]);
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+impl Words {
+    #[inline(always)]
+    fn each(self, other: Self, op: impl Fn(u32, u32) -> u32) -> Self {
+        Self(std::array::from_fn(|i| op(self.0[i], other.0[i])))
+    }
+    #[inline(always)]
+    fn rotate(self, bits: u32) -> Self {
+        Self(self.0.map(|word| word.rotate_left(bits)))
     }
 }
 
-/// Computes full labels, `jobs` and `labels` equally many. A short group costs as much as a full one.
-pub fn full_labels<R: Row>(scratch: &mut Scratch<R>, jobs: &[(Commitment, u64)], labels: &mut [FullLabel]) {
-    for (jobs, labels) in jobs.chunks(LANES).zip(labels.chunks_mut(LANES)) {
-        let mut passwords = [[0; 72]; LANES];
-        let mut halves = [[[R::new([0; 4]); LANES]; 4]; 2];
-        for (lane, (commitment, index)) in jobs.iter().enumerate() {
-            passwords[lane] = password(commitment, *index);
-            load(&mut halves, lane, &expand(&passwords[lane]));
+#[cfg(any(test, not(target_arch = "x86_64")))]
+impl Lanes for Words {
+    const LABELS: usize = 1;
+    const ZERO: Self = Self([0; 4]);
+    type Masks = ();
+
+    #[inline(always)]
+    fn masks() {}
+    #[inline(always)]
+    fn lane_mask([on, ..]: [bool; MAX_LABELS]) -> Self {
+        Self([if on { u32::MAX } else { 0 }; 4])
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.each(other, u32::wrapping_add)
+    }
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        self.each(other, |a, b| a ^ b)
+    }
+    #[inline(always)]
+    fn choose(mask: Self, a: Self, b: Self) -> Self {
+        b.xor(mask.each(a.xor(b), |mask, difference| mask & difference))
+    }
+    #[inline(always)]
+    fn rotate16(self, (): ()) -> Self {
+        self.rotate(16)
+    }
+    #[inline(always)]
+    fn rotate12(self) -> Self {
+        self.rotate(12)
+    }
+    #[inline(always)]
+    fn rotate8(self, (): ()) -> Self {
+        self.rotate(8)
+    }
+    #[inline(always)]
+    fn rotate7(self) -> Self {
+        self.rotate(7)
+    }
+    #[inline(always)]
+    fn turn1(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([b, c, d, a])
+    }
+    #[inline(always)]
+    fn turn2(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([c, d, a, b])
+    }
+    #[inline(always)]
+    fn turn3(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([d, a, b, c])
+    }
+    #[inline(always)]
+    fn first_words(self) -> [u32; MAX_LABELS] {
+        [self.0[0], 0, 0, 0]
+    }
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn read([line, ..]: [*const Line; MAX_LABELS]) -> [Self; 8] {
+        // SAFETY: the caller's promise; a line is eight rows of words.
+        unsafe { *line.cast() }
+    }
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn write(rows: [Self; 8], line: *mut Line) {
+        // SAFETY: as for `read`.
+        unsafe { *line.cast() = rows }
+    }
+    #[inline(always)]
+    fn prefetch(_: *const Line) {}
+    #[inline(always)]
+    fn prefetch_write(_: *const Line) {}
+}
+
+/// SSE2, which every x86-64 processor has.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod sse2 {
+    use std::arch::x86_64::{
+        __m128i, _mm_add_epi32, _mm_and_si128, _mm_cvtsi128_si32, _mm_or_si128, _mm_set1_epi32, _mm_shuffle_epi32,
+        _mm_shufflehi_epi16, _mm_shufflelo_epi16, _mm_slli_epi32, _mm_srli_epi32, _mm_xor_si128,
+    };
+
+    use super::super::lanes::{Lanes, Line, MAX_LABELS};
+    use super::super::x86;
+
+    #[derive(Clone, Copy)]
+    pub(super) struct Row(__m128i);
+
+    macro_rules! sse2 {
+        ($call:expr) => {
+            // SAFETY: the only precondition of these intrinsics is SSE2, which every x86-64 processor has.
+            Row(unsafe { $call })
+        };
+    }
+
+    impl Lanes for Row {
+        const LABELS: usize = 1;
+        // SAFETY: any bits are a register.
+        const ZERO: Self = Self(unsafe { std::mem::zeroed() });
+        type Masks = ();
+
+        #[inline(always)]
+        fn masks() {}
+        #[inline(always)]
+        fn lane_mask([on, ..]: [bool; MAX_LABELS]) -> Self {
+            sse2!(_mm_set1_epi32(-i32::from(on)))
         }
-        ro_mix(&mut halves, scratch);
-        for (lane, label) in labels.iter_mut().enumerate() {
-            *label = compress(&passwords[lane], &store(&halves, lane));
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            sse2!(_mm_add_epi32(self.0, other.0))
         }
-    }
-}
-
-fn load<R: Row>(halves: &mut [State<R>; 2], lane: usize, block: &Block) {
-    for (row, words) in halves.as_flattened_mut().iter_mut().zip(block.as_chunks::<4>().0) {
-        row[lane] = R::new(*words);
-    }
-}
-
-fn store<R: Row>(halves: &[State<R>; 2], lane: usize) -> Block {
-    let mut block = [0; 32];
-    for (words, row) in block.as_chunks_mut::<4>().0.iter_mut().zip(halves.as_flattened()) {
-        *words = row[lane].words();
-    }
-    block
-}
-
-fn ro_mix<R: Row>(halves: &mut [State<R>; 2], scratch: &mut Scratch<R>) {
-    let n = scratch.n;
-    for stored in scratch.table.chunks_exact_mut(LANES) {
-        for (lane, stored) in stored.iter_mut().enumerate() {
-            for half in 0..2 {
-                for row in 0..4 {
-                    stored[half][row] = halves[half][row][lane];
-                }
-            }
+        #[inline(always)]
+        fn xor(self, other: Self) -> Self {
+            sse2!(_mm_xor_si128(self.0, other.0))
         }
-        chunk_mix(halves);
-    }
-    for _ in 0..n {
-        for lane in 0..LANES {
-            // integerify: the first word of the second half names the row.
-            let at = halves[1][0][lane].first() as usize & (n - 1);
-            let stored = &scratch.table[at * LANES + lane];
-            for half in 0..2 {
-                for row in 0..4 {
-                    halves[half][row][lane] = halves[half][row][lane].xor(stored[half][row]);
-                }
-            }
+        #[inline(always)]
+        fn choose(mask: Self, a: Self, b: Self) -> Self {
+            sse2!(_mm_xor_si128(b.0, _mm_and_si128(mask.0, _mm_xor_si128(a.0, b.0))))
         }
-        chunk_mix(halves);
-    }
-}
-
-#[inline(always)]
-fn chunk_mix<R: Row>([first, second]: &mut [State<R>; 2]) {
-    xor(first, second);
-    chacha8(first);
-    xor(second, first);
-    chacha8(second);
-}
-
-#[inline(always)]
-fn xor<R: Row>(into: &mut State<R>, from: &State<R>) {
-    for row in 0..4 {
-        for lane in 0..LANES {
-            into[row][lane] = into[row][lane].xor(from[row][lane]);
+        #[inline(always)]
+        fn rotate16(self, (): ()) -> Self {
+            // Swapping 16-bit halves is two shuffles; shifting would be three operations.
+            sse2!(_mm_shufflehi_epi16::<0b10_11_00_01>(_mm_shufflelo_epi16::<0b10_11_00_01>(self.0)))
         }
-    }
-}
-
-#[inline(always)]
-fn chacha8<R: Row>(state: &mut State<R>) {
-    let input = *state;
-    for _ in 0..4 {
-        quarter_rounds(state);
-        // Turning the rows brings the diagonals into the columns, and back.
-        let [_, b, c, d] = state;
-        for lane in 0..LANES {
-            (b[lane], c[lane], d[lane]) = (b[lane].turn1(), c[lane].turn2(), d[lane].turn3());
+        #[inline(always)]
+        fn rotate12(self) -> Self {
+            sse2!(_mm_or_si128(_mm_slli_epi32::<12>(self.0), _mm_srli_epi32::<20>(self.0)))
         }
-        quarter_rounds(state);
-        let [_, b, c, d] = state;
-        for lane in 0..LANES {
-            (b[lane], c[lane], d[lane]) = (b[lane].turn3(), c[lane].turn2(), d[lane].turn1());
+        #[inline(always)]
+        fn rotate8(self, (): ()) -> Self {
+            sse2!(_mm_or_si128(_mm_slli_epi32::<8>(self.0), _mm_srli_epi32::<24>(self.0)))
         }
-    }
-    for row in 0..4 {
-        for lane in 0..LANES {
-            state[row][lane] = state[row][lane].add(input[row][lane]);
+        #[inline(always)]
+        fn rotate7(self) -> Self {
+            sse2!(_mm_or_si128(_mm_slli_epi32::<7>(self.0), _mm_srli_epi32::<25>(self.0)))
         }
-    }
-}
-
-/// Four quarter rounds side by side, of every lane.
-#[inline(always)]
-fn quarter_rounds<R: Row>([a, b, c, d]: &mut State<R>) {
-    // Each step is done for all lanes before the next: the steps of one lane depend on each other.
-    each(|l| a[l] = a[l].add(b[l]));
-    each(|l| d[l] = d[l].xor(a[l]).rotate16());
-    each(|l| c[l] = c[l].add(d[l]));
-    each(|l| b[l] = b[l].xor(c[l]).rotate12());
-    each(|l| a[l] = a[l].add(b[l]));
-    each(|l| d[l] = d[l].xor(a[l]).rotate8());
-    each(|l| c[l] = c[l].add(d[l]));
-    each(|l| b[l] = b[l].xor(c[l]).rotate7());
-}
-
-#[inline(always)]
-fn each(mut step: impl FnMut(usize)) {
-    for lane in 0..LANES {
-        step(lane);
+        #[inline(always)]
+        fn turn1(self) -> Self {
+            sse2!(_mm_shuffle_epi32::<0b00_11_10_01>(self.0))
+        }
+        #[inline(always)]
+        fn turn2(self) -> Self {
+            sse2!(_mm_shuffle_epi32::<0b01_00_11_10>(self.0))
+        }
+        #[inline(always)]
+        fn turn3(self) -> Self {
+            sse2!(_mm_shuffle_epi32::<0b10_01_00_11>(self.0))
+        }
+        #[inline(always)]
+        #[allow(clippy::cast_sign_loss)]
+        fn first_words(self) -> [u32; MAX_LABELS] {
+            // SAFETY: as in the macro.
+            [unsafe { _mm_cvtsi128_si32(self.0) } as u32, 0, 0, 0]
+        }
+        #[inline(always)]
+        unsafe fn read([line, ..]: [*const Line; MAX_LABELS]) -> [Self; 8] {
+            // SAFETY: the caller's promise; a line is eight aligned registers.
+            unsafe { *line.cast() }
+        }
+        #[inline(always)]
+        unsafe fn write(rows: [Self; 8], line: *mut Line) {
+            // SAFETY: as for `read`.
+            unsafe { *line.cast() = rows }
+        }
+        #[inline(always)]
+        fn prefetch(line: *const Line) {
+            x86::prefetch(line);
+        }
+        #[inline(always)]
+        fn prefetch_write(line: *const Line) {
+            x86::prefetch_write(line);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::label::reference;
-    use crate::label::row::NativeRow;
+    use super::super::kernels::kernels;
+    use super::super::lanes::Line;
+    use super::super::reference;
+    use super::Words;
+    use crate::identity::Commitment;
     use crate::params::ScryptParams;
 
-    fn groups_of_any_length_equal_the_reference<R: Row>() {
-        for n in [2, 4, 64, 1024] {
-            let mut scratch = Scratch::<R>::new(n).unwrap();
-            for count in 0..=2 * LANES + 1 {
-                let jobs: Vec<_> =
-                    (0..count as u64).map(|i| (Commitment([i as u8 % 3; 32]), u64::from(u32::MAX) - 3 + i)).collect();
-                let mut labels = vec![[0; 32]; count];
-                full_labels(&mut scratch, &jobs, &mut labels);
-                for ((commitment, index), label) in jobs.iter().zip(labels) {
-                    let scrypt = ScryptParams { n, r: 1, p: 1 };
-                    assert_eq!(
-                        label,
-                        reference::full_label(commitment, *index, scrypt).unwrap(),
-                        "n {n}, index {index}"
-                    );
-                }
-            }
-        }
+    kernels! {
+        WORDS: Words, hash 1,
+        alone ["3x1": 3 x 1 / 1],
+        dual []
     }
 
+    /// What machines without a tier of their own run.
     #[test]
-    fn native_rows_equal_the_reference() {
-        groups_of_any_length_equal_the_reference::<NativeRow>();
-    }
-
-    #[test]
+    #[allow(unsafe_code)]
     fn rows_of_plain_words_equal_the_reference() {
-        groups_of_any_length_equal_the_reference::<[u32; 4]>();
+        use super::super::keccak::Keyed;
+        use super::super::romix::{Half, Pass};
+        let n = 64;
+        let jobs = [(Commitment([4; 32]), 7), (Commitment([5; 32]), 1 << 40), (Commitment([6; 32]), u64::MAX)];
+        let (mut states, mut keyed, mut table) = ([Line::ZERO; 3], [Keyed::ZERO; 3], vec![Line::ZERO; 3 * n]);
+        let mut labels = [[0; 32]; 3];
+        // SAFETY: plain words need no instructions; three labels have three states and n lines each.
+        unsafe {
+            (WORDS.expand)(&jobs, &mut keyed, &mut states);
+            let half = Half { states: states.as_mut_ptr(), table: table.as_mut_ptr() };
+            let pass = Pass { n, labels: 3, fill: half, walk: half };
+            (WORDS.variants[0].fill)(&pass);
+            (WORDS.variants[0].walk)(&pass);
+            (WORDS.compress)(&states, &keyed, &mut labels);
+        }
+        for ((commitment, index), label) in jobs.iter().zip(labels) {
+            let scrypt = ScryptParams { n: n as u32, r: 1, p: 1 };
+            assert_eq!(label, reference::full_label(commitment, *index, scrypt).unwrap());
+        }
     }
 }

@@ -30,3 +30,14 @@ pub(crate) fn check_writable(directory: &Path) -> Result<()> {
     use rustix::fs::{Access, access};
     Ok(access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
 }
+
+/// Asks for huge pages behind fresh memory. A refusal is normal and costs only speed; where there is no such request,
+/// nothing happens.
+pub(crate) fn advise_huge_pages(memory: *mut u8, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code)]
+    // SAFETY: the advice changes how memory is mapped, never what is in it; a range that isn't ours is refused.
+    let _ = unsafe { rustix::mm::madvise(memory.cast(), bytes, rustix::mm::Advice::LinuxHugepage) };
+    #[cfg(not(target_os = "linux"))]
+    let _ = (memory, bytes);
+}

@@ -50,3 +50,6 @@ pub(crate) fn filesystem_id(path: &Path) -> Result<u64> {
 pub(crate) fn check_writable(_directory: &Path) -> Result<()> {
     Ok(())
 }
+
+/// Huge pages need a right that few users have here.
+pub(crate) fn advise_huge_pages(_memory: *mut u8, _bytes: usize) {}

@@ -1,0 +1,129 @@
+//! AVX2: two labels a register.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m256i, _mm_cvtsi128_si32, _mm_load_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_castsi128_si256,
+    _mm256_cvtsi256_si32, _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_or_si256,
+    _mm256_permute2x128_si256, _mm256_set_epi32, _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_slli_epi32,
+    _mm256_srli_epi32, _mm256_store_si256, _mm256_xor_si256,
+};
+
+use super::kernels::kernels;
+use super::lanes::{Lanes, Line, MAX_LABELS};
+use super::x86::{self, ROTATE_8, ROTATE_16};
+
+kernels! {
+    #[target_feature(enable = "avx2")]
+    AVX2: Ymm, hash 4,
+    alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x4": 3 x 4 / 1, "2x4": 2 x 4 / 1, "3x2-gap2": 3 x 2 / 2],
+    dual ["dual4": 4, "dual6": 6]
+}
+
+/// Two rows: label 0 in the low half.
+#[derive(Clone, Copy)]
+struct Ymm(__m256i);
+
+macro_rules! ymm {
+    ($call:expr) => {
+        // SAFETY: a `Ymm` exists only in this file's kernels, which ask for AVX2.
+        Ymm(unsafe { $call })
+    };
+}
+
+impl Lanes for Ymm {
+    const LABELS: usize = 2;
+    // SAFETY: any bits are a register.
+    const ZERO: Self = Self(unsafe { std::mem::zeroed() });
+    type Masks = [Self; 2];
+
+    #[inline(always)]
+    fn masks() -> [Self; 2] {
+        // SAFETY: two masks of 16 B are as long as a register.
+        std::hint::black_box([[ROTATE_16; 2], [ROTATE_8; 2]]).map(|mask| Self(unsafe { std::mem::transmute(mask) }))
+    }
+    #[inline(always)]
+    fn lane_mask([a, b, ..]: [bool; MAX_LABELS]) -> Self {
+        let (a, b) = (-i32::from(a), -i32::from(b));
+        ymm!(_mm256_set_epi32(b, b, b, b, a, a, a, a))
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        ymm!(_mm256_add_epi32(self.0, other.0))
+    }
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        ymm!(_mm256_xor_si256(self.0, other.0))
+    }
+    #[inline(always)]
+    fn choose(mask: Self, a: Self, b: Self) -> Self {
+        ymm!(_mm256_xor_si256(b.0, _mm256_and_si256(mask.0, _mm256_xor_si256(a.0, b.0))))
+    }
+    #[inline(always)]
+    fn rotate16(self, [mask, _]: [Self; 2]) -> Self {
+        ymm!(_mm256_shuffle_epi8(self.0, mask.0))
+    }
+    #[inline(always)]
+    fn rotate12(self) -> Self {
+        ymm!(_mm256_or_si256(_mm256_slli_epi32::<12>(self.0), _mm256_srli_epi32::<20>(self.0)))
+    }
+    #[inline(always)]
+    fn rotate8(self, [_, mask]: [Self; 2]) -> Self {
+        ymm!(_mm256_shuffle_epi8(self.0, mask.0))
+    }
+    #[inline(always)]
+    fn rotate7(self) -> Self {
+        ymm!(_mm256_or_si256(_mm256_slli_epi32::<7>(self.0), _mm256_srli_epi32::<25>(self.0)))
+    }
+    #[inline(always)]
+    fn turn1(self) -> Self {
+        ymm!(_mm256_shuffle_epi32::<0b00_11_10_01>(self.0))
+    }
+    #[inline(always)]
+    fn turn2(self) -> Self {
+        ymm!(_mm256_shuffle_epi32::<0b01_00_11_10>(self.0))
+    }
+    #[inline(always)]
+    fn turn3(self) -> Self {
+        ymm!(_mm256_shuffle_epi32::<0b10_01_00_11>(self.0))
+    }
+    #[inline(always)]
+    #[allow(clippy::cast_sign_loss)]
+    fn first_words(self) -> [u32; MAX_LABELS] {
+        // SAFETY: as in the macro.
+        let words = unsafe { (_mm256_cvtsi256_si32(self.0), _mm_cvtsi128_si32(_mm256_extracti128_si256::<1>(self.0))) };
+        [words.0 as u32, words.1 as u32, 0, 0]
+    }
+    #[inline(always)]
+    unsafe fn read([a, b, ..]: [*const Line; MAX_LABELS]) -> [Self; 8] {
+        let (a, b) = (a.cast::<[[u32; 4]; 8]>(), b.cast::<[[u32; 4]; 8]>());
+        let mut rows = [Self::ZERO; 8];
+        for (i, row) in rows.iter_mut().enumerate() {
+            // SAFETY: the caller's promise: both lines are there, 128 B each and aligned.
+            *row = ymm!(_mm256_inserti128_si256::<1>(
+                _mm256_castsi128_si256(_mm_load_si128((&raw const (*a)[i]).cast())),
+                _mm_load_si128((&raw const (*b)[i]).cast()),
+            ));
+        }
+        rows
+    }
+    #[inline(always)]
+    unsafe fn write(rows: [Self; 8], lines: *mut Line) {
+        let lines = lines.cast::<[[__m256i; 4]; 2]>();
+        for i in 0..4 {
+            let (low, high) = (rows[2 * i].0, rows[2 * i + 1].0);
+            // SAFETY: the caller's promise: two lines are there, 256 B and aligned.
+            unsafe {
+                _mm256_store_si256(&raw mut (*lines)[0][i], _mm256_permute2x128_si256::<0x20>(low, high));
+                _mm256_store_si256(&raw mut (*lines)[1][i], _mm256_permute2x128_si256::<0x31>(low, high));
+            }
+        }
+    }
+    #[inline(always)]
+    fn prefetch(line: *const Line) {
+        x86::prefetch(line);
+    }
+    #[inline(always)]
+    fn prefetch_write(line: *const Line) {
+        x86::prefetch_write(line);
+    }
+}
