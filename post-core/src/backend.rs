@@ -24,6 +24,10 @@ pub struct Info {
     pub name: String,
     /// Worker threads on this machine.
     pub threads: usize,
+    /// For people: how labels are computed.
+    pub labels: String,
+    /// For people: how labels are scanned.
+    pub scan: String,
 }
 
 /// Which labels to compute, and how costly they are.

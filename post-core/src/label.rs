@@ -11,6 +11,7 @@ pub mod reference;
 mod romix;
 mod scratch;
 pub mod tier;
+pub(crate) mod tune;
 pub mod worker;
 
 #[cfg(target_arch = "x86_64")]
@@ -35,6 +36,9 @@ pub type Label = [u8; LABEL_BYTES];
 
 /// What the label function gives; the VRF nonce compares all of it.
 pub type FullLabel = [u8; 32];
+
+/// What to compute: the label of a set (its commitment) at an index.
+pub type Job = (Commitment, u64);
 
 /// Size of a stored label.
 pub const LABEL_BYTES: usize = 16;

@@ -10,6 +10,8 @@ pub mod identity;
 
 pub mod plan;
 
+pub mod tier;
+
 pub mod cipher;
 pub mod difficulty;
 pub mod index_packing;

@@ -1,12 +1,25 @@
 //! Labels in, hits out (POST.md section 5).
 //!
-//! [`reference`] is the readable judge, [`portable`] the same in blocks. Both append hits in ascending order of
+//! [`reference`] is the readable judge. The other files compute the same faster: `kernel` is written once, over the
+//! registers ([`blocks`]) that each instruction tier has in a file of its own. All append hits in ascending order of
 //! (index, nonce), which is what makes a proof independent of threads and batches.
 
-pub mod portable;
+mod baseline;
+mod blocks;
+mod kernel;
 pub mod reference;
+pub mod tier;
 
-use crate::cipher::{Cipher, NONCES_PER_GROUP};
+#[cfg(target_arch = "x86_64")]
+mod aesni;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod vaes256;
+#[cfg(target_arch = "x86_64")]
+mod vaes512;
+
+use crate::cipher::{Cipher, NONCES_PER_GROUP, RoundKeys};
 use crate::difficulty::Difficulty;
 use crate::identity::Challenge;
 
@@ -29,18 +42,18 @@ pub struct NonceGroup {
     pub cipher: Cipher,
     /// Decides the rest, one for each nonce.
     pub lazy: [Cipher; NONCES_PER_GROUP as usize],
+    /// Their expanded keys once more, close together, for kernels with AES instructions.
+    pub lazy_keys: [RoundKeys; NONCES_PER_GROUP as usize],
 }
 
 impl NonceGroup {
     /// Derives all 17 keys.
     #[must_use]
     pub fn new(challenge: &Challenge, group: u32, pow: u64) -> Self {
-        Self {
-            group,
-            pow,
-            cipher: Cipher::group(challenge, group, pow),
-            lazy: std::array::from_fn(|i| Cipher::lazy(challenge, group, pow, group * NONCES_PER_GROUP + i as u32)),
-        }
+        let lazy: [Cipher; _] =
+            std::array::from_fn(|i| Cipher::lazy(challenge, group, pow, group * NONCES_PER_GROUP + i as u32));
+        let lazy_keys = std::array::from_fn(|i| *lazy[i].round_keys());
+        Self { group, pow, cipher: Cipher::group(challenge, group, pow), lazy, lazy_keys }
     }
 
     /// Whether the label hits nonce `lane` of this group, given what the group cipher made of it.

@@ -7,11 +7,11 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Backend, Error, Info, LabelJob, Labels, Sink};
-use crate::label::tier::Tier;
 use crate::label::worker::{Method, Worker, WorkerError};
-use crate::label::{Label, stored};
+use crate::label::{self, Label, stored};
 use crate::params::ScryptParams;
-use crate::scan::{Hit, ScanJob};
+use crate::scan::tier::Scanner;
+use crate::scan::{self, Hit, ScanJob};
 
 /// Rows of scratch a worker fills per batch: about a third of a second's work.
 const ROWS_PER_BATCH: u64 = 1 << 21;
@@ -22,8 +22,11 @@ const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 /// Batches that a worker computes in one go.
 const TASK_BATCHES: usize = 4;
 
-/// Labels a worker scans at a time.
-const SCAN_CHUNK: usize = 1 << 12;
+/// Tasks a scan is cut into, for each thread.
+const SCAN_TASKS: usize = 4;
+
+/// Labels of such a task at least: fewer aren't worth the hand-over.
+const MIN_SCAN_TASK: usize = 1 << 12;
 
 impl From<WorkerError> for Error {
     fn from(error: WorkerError) -> Self {
@@ -42,10 +45,12 @@ pub struct Cpu {
     /// One for each thread, which only ever takes its own. They fit the cost of the last job.
     workers: Vec<Mutex<Worker>>,
     cost: Option<ScryptParams>,
+    /// One for each task of a scan, with the list of its hits.
+    scanners: Vec<(Scanner, Vec<Hit>)>,
 }
 
 impl Cpu {
-    /// A pool of `threads` workers; 0 means one for each core.
+    /// A pool of `threads` workers, 0 meaning one for each core, that uses the widest instructions of this machine.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the system refuses the threads.
@@ -56,13 +61,46 @@ impl Cpu {
             .build()
             .map_err(|e| Error::Unavailable { device: "cpu".into(), reason: format!("{e}; use fewer threads") })?;
         let threads = pool.current_num_threads();
-        Ok(Self {
-            info: Info { kind: "cpu", name: "CPU".into(), threads },
-            pool,
-            method: Method::new(Tier::best()),
-            workers: Vec::new(),
-            cost: None,
-        })
+        let (method, scan) = (Method::new(label::tier::Tier::best()), scan::tier::Tier::best());
+        let info =
+            Info { kind: "cpu", name: "CPU".into(), threads, labels: method.to_string(), scan: scan.to_string() };
+        let mut cpu = Self { info, pool, method, workers: Vec::new(), cost: None, scanners: Vec::new() };
+        cpu.set_scan_tier(scan);
+        Ok(cpu)
+    }
+
+    /// Computes labels this way from now on.
+    pub fn set_method(&mut self, method: Method) {
+        (self.workers, self.cost) = (Vec::new(), None);
+        self.info.labels = method.to_string();
+        self.method = method;
+    }
+
+    /// Scans with this tier from now on.
+    pub fn set_scan_tier(&mut self, tier: scan::tier::Tier) {
+        self.info.scan = tier.to_string();
+        self.scanners =
+            std::iter::repeat_with(|| (Scanner::new(tier), Vec::new())).take(self.info.threads * SCAN_TASKS).collect();
+    }
+
+    /// How it computes labels.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Measures the ways this machine can compute labels of cost `scrypt`, all threads at once, and takes the fastest from
+    /// now on. At most about half a second; worth it before hours of work.
+    ///
+    /// # Errors
+    /// [`Error::Params`] when the label function is not defined for `scrypt`.
+    pub fn tune(&mut self, scrypt: ScryptParams) -> Result<(), Error> {
+        scrypt.check()?;
+        // The memory of the ways that are measured comes and goes; nothing else is held meanwhile.
+        (self.workers, self.cost) = (Vec::new(), None);
+        let method = label::tune::fastest(&self.pool, scrypt);
+        self.set_method(method);
+        Ok(())
     }
 
     /// Labels of one task of one worker: several batches, so that one can overlap the next.
@@ -146,15 +184,19 @@ impl Backend for Cpu {
     }
 
     fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
-        let scan_chunk = |(chunk, labels): (usize, &[Label])| {
-            let mut hits = Vec::new();
-            crate::scan::portable::scan(job, first + (chunk * SCAN_CHUNK) as u64, labels, &mut hits);
-            hits
-        };
-        // An ordered collect: chunks come back in the order of their labels, whichever worker was first.
-        let found: Vec<Vec<Hit>> =
-            self.pool.install(|| labels.par_chunks(SCAN_CHUNK).enumerate().map(scan_chunk).collect());
-        hits.extend(found.into_iter().flatten());
+        // A few tasks a thread even out what else the machine does; each has a scanner and a list of its own.
+        let task = labels.len().div_ceil(self.scanners.len()).max(1).next_multiple_of(MIN_SCAN_TASK);
+        let tasks = labels.par_chunks(task).zip(&mut self.scanners).enumerate();
+        self.pool.install(|| {
+            tasks.for_each(|(number, (labels, (scanner, found)))| {
+                found.clear();
+                scanner.scan(job, first + (number * task) as u64, labels, found);
+            });
+        });
+        // In the order of the labels, whichever task was done first.
+        for (_, found) in &mut self.scanners[..labels.len().div_ceil(task)] {
+            hits.append(found);
+        }
         Ok(())
     }
 }

@@ -39,7 +39,8 @@ impl Lanes for Ymm {
     #[inline(always)]
     fn masks() -> [Self; 2] {
         // SAFETY: two masks of 16 B are as long as a register.
-        std::hint::black_box([[ROTATE_16; 2], [ROTATE_8; 2]]).map(|mask| Self(unsafe { std::mem::transmute(mask) }))
+        std::hint::black_box([[ROTATE_16; 2], [ROTATE_8; 2]])
+            .map(|mask| Self(unsafe { std::mem::transmute::<[[u8; 16]; 2], __m256i>(mask) }))
     }
     #[inline(always)]
     fn lane_mask([a, b, ..]: [bool; MAX_LABELS]) -> Self {

@@ -6,8 +6,8 @@
 // Positions in the state are what the algorithm is about.
 #![allow(clippy::needless_range_loop)]
 
+use super::Job;
 use super::lanes::Line;
-use crate::identity::Commitment;
 
 /// The same word of `L` labels.
 type Words<const L: usize> = [u64; L];
@@ -37,7 +37,7 @@ impl Keyed {
 
 /// First half of up to `L` labels: the 128 B that ROMix starts from. `jobs`, `keyed` and `blocks` are equally many.
 #[inline(always)]
-pub(super) fn expand<const L: usize>(jobs: &[(Commitment, u64)], keyed: &mut [Keyed], blocks: &mut [Line]) {
+pub(super) fn expand<const L: usize>(jobs: &[Job], keyed: &mut [Keyed], blocks: &mut [Line]) {
     let mut inner = [[0; L]; 25];
     for (lane, (commitment, index)) in jobs.iter().enumerate().take(L) {
         // The password is as long as a block, so it is the HMAC key as it is.

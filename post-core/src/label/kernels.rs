@@ -1,15 +1,14 @@
 //! What an instruction tier offers: its entry points, compiled for its instructions.
 
-use super::FullLabel;
 use super::keccak::Keyed;
 use super::lanes::Line;
 use super::romix::Pass;
-use crate::identity::Commitment;
+use super::{FullLabel, Job};
 
 /// A tier's code. Every function needs the tier's instructions.
 pub(super) struct Kernels {
     /// First half of labels, equally many of each; see `keccak::expand`.
-    pub expand: unsafe fn(&[(Commitment, u64)], &mut [Keyed], &mut [Line]),
+    pub expand: unsafe fn(&[Job], &mut [Keyed], &mut [Line]),
     /// Second half of labels; see `keccak::compress`.
     pub compress: unsafe fn(&[Line], &[Keyed], &mut [FullLabel]),
     /// Ways to run ROMix. The first is the choice where nothing is measured.
@@ -91,7 +90,7 @@ macro_rules! kernels {
         $(#[$feature])*
         #[allow(unsafe_code)]
         unsafe fn expand(
-            jobs: &[($crate::identity::Commitment, u64)],
+            jobs: &[$crate::label::Job],
             keyed: &mut [$crate::label::keccak::Keyed],
             blocks: &mut [$crate::label::lanes::Line],
         ) {

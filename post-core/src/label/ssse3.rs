@@ -50,7 +50,8 @@ impl Lanes for Xmm {
     #[inline(always)]
     fn masks() -> [Self; 2] {
         // SAFETY: a mask of 16 B is as long as a register.
-        std::hint::black_box([ROTATE_16, ROTATE_8]).map(|mask| Self(unsafe { std::mem::transmute(mask) }))
+        std::hint::black_box([ROTATE_16, ROTATE_8])
+            .map(|mask| Self(unsafe { std::mem::transmute::<[u8; 16], __m128i>(mask) }))
     }
     #[inline(always)]
     fn lane_mask([on, ..]: [bool; MAX_LABELS]) -> Self {

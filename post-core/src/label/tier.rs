@@ -7,6 +7,7 @@ use super::kernels::{Kernels, Variant};
 use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512, ssse3};
+use crate::tier::{TierError, parse};
 
 /// An instruction tier of the label kernel, slower ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,38 +98,10 @@ impl fmt::Display for Tier {
     }
 }
 
-/// A tier that can't be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TierError {
-    /// No tier has this name.
-    #[error("there is no tier {name:?}; the tiers of this machine are {available}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// What could have been.
-        available: String,
-    },
-    /// This processor lacks the instructions.
-    #[error("this processor can't run tier {name:?}; the tiers of this machine are {available}")]
-    Unavailable {
-        /// What was asked for.
-        name: &'static str,
-        /// What could have been.
-        available: String,
-    },
-}
-
 impl FromStr for Tier {
     type Err = TierError;
 
     fn from_str(name: &str) -> Result<Self, TierError> {
-        let available = || Self::available().iter().map(|tier| tier.name()).collect::<Vec<_>>().join(", ");
-        let tier = Self::ALL.into_iter().find(|tier| tier.name() == name);
-        let tier = tier.ok_or_else(|| TierError::Unknown { name: name.into(), available: available() })?;
-        if tier.is_available() {
-            Ok(tier)
-        } else {
-            Err(TierError::Unavailable { name: tier.name(), available: available() })
-        }
+        parse(name, &Self::ALL, Self::name, Self::is_available)
     }
 }

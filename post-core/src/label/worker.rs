@@ -1,6 +1,8 @@
 //! One thread's label factory: jobs in, full labels out, with a tier's kernel and memory of its own.
 #![allow(unsafe_code)]
 
+use std::fmt;
+
 use super::keccak::Keyed;
 use super::kernels::{Kernels, Variant};
 use super::lanes::Line;
@@ -8,8 +10,7 @@ use super::reference;
 use super::romix::{Half, Pass};
 use super::scratch::Scratch;
 use super::tier::Tier;
-use super::{Block, FullLabel};
-use crate::identity::Commitment;
+use super::{Block, FullLabel, Job};
 use crate::params::{ParamsError, ScryptParams};
 
 /// How labels are computed: a tier, and the way to run it.
@@ -67,6 +68,15 @@ impl Method {
     #[must_use]
     pub fn table_bytes(&self, n: u32) -> u64 {
         self.code.map_or(u64::from(n) * 128, |(_, variant)| variant.table_bytes(n))
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            None => self.tier.fmt(f),
+            Some((_, variant)) => write!(f, "{} {}", self.tier, variant.name),
+        }
     }
 }
 
@@ -128,7 +138,7 @@ impl Worker {
     }
 
     /// Computes the full labels of `jobs` into `labels`, as many. Any commitments and indices go together.
-    pub fn full_labels(&mut self, jobs: &[(Commitment, u64)], labels: &mut [FullLabel]) {
+    pub fn full_labels(&mut self, jobs: &[Job], labels: &mut [FullLabel]) {
         let Some((kernels, variant)) = self.method.code else {
             for ((commitment, index), label) in jobs.iter().zip(labels) {
                 // The cost was checked, the only thing the reference asks.
@@ -154,7 +164,7 @@ struct Batches<'a> {
 
 impl Batches<'_> {
     /// Fills, then walks, one batch after the other.
-    fn one_by_one(&mut self, jobs: &[(Commitment, u64)], labels: &mut [FullLabel]) {
+    fn one_by_one(&mut self, jobs: &[Job], labels: &mut [FullLabel]) {
         for (jobs, labels) in jobs.chunks(self.variant.labels).zip(labels.chunks_mut(self.variant.labels)) {
             self.expand(0, jobs);
             // SAFETY: see `pass`.
@@ -167,7 +177,7 @@ impl Batches<'_> {
     }
 
     /// Fills the table of each batch while it walks through that of the batch before.
-    fn overlapping(&mut self, both: unsafe fn(&Pass), jobs: &[(Commitment, u64)], labels: &mut [FullLabel]) {
+    fn overlapping(&mut self, both: unsafe fn(&Pass), jobs: &[Job], labels: &mut [FullLabel]) {
         let mut walking: Option<(usize, &mut [FullLabel])> = None;
         for (jobs, labels) in jobs.chunks(self.variant.labels).zip(labels.chunks_mut(self.variant.labels)) {
             let slot = walking.as_ref().map_or(0, |(slot, _)| 1 - slot);
@@ -203,7 +213,7 @@ impl Batches<'_> {
         Pass { n: self.n, labels, fill: half(fill), walk: half(walk) }
     }
 
-    fn expand(&mut self, slot: usize, jobs: &[(Commitment, u64)]) {
+    fn expand(&mut self, slot: usize, jobs: &[Job]) {
         let slot = slot * self.variant.labels..slot * self.variant.labels + jobs.len();
         // SAFETY: the kernels are there only where the processor has their instructions.
         unsafe { (self.kernels.expand)(jobs, &mut self.worker.keyed[slot.clone()], &mut self.worker.states[slot]) };
@@ -221,6 +231,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::identity::Commitment;
 
     /// Every way of every tier of this machine.
     fn methods() -> Vec<Method> {
@@ -232,11 +243,11 @@ mod tests {
         methods
     }
 
-    fn judge(jobs: &[(Commitment, u64)], scrypt: ScryptParams) -> Vec<FullLabel> {
+    fn judge(jobs: &[Job], scrypt: ScryptParams) -> Vec<FullLabel> {
         jobs.iter().map(|(commitment, index)| reference::full_label(commitment, *index, scrypt).unwrap()).collect()
     }
 
-    fn equals_the_reference(jobs: &[(Commitment, u64)], n: u32) {
+    fn equals_the_reference(jobs: &[Job], n: u32) {
         let scrypt = ScryptParams { n, r: 1, p: 1 };
         let expected = judge(jobs, scrypt);
         for method in methods() {

@@ -1,0 +1,77 @@
+//! Which way of computing labels is fastest on this machine, measured.
+//!
+//! It can't be told from the processor's name: wide registers lower the clock, tables of all threads share a cache and a
+//! memory, and other people's machines may run beside this one.
+
+use std::time::{Duration, Instant};
+
+use rayon::ThreadPool;
+
+use super::tier::Tier;
+use super::worker::{Method, Worker};
+use crate::identity::Commitment;
+use crate::params::ScryptParams;
+
+/// What all measurements together may take.
+const BUDGET: Duration = Duration::from_millis(450);
+
+/// Rounds over all candidates; the best of each counts, since what disturbs a measurement only ever slows it.
+const ROUNDS: usize = 2;
+
+/// The fastest way for labels of cost `scrypt` on all threads of `pool` at once. Where time or memory run out, the best of
+/// what was measured until then.
+pub(crate) fn fastest(pool: &ThreadPool, scrypt: ScryptParams) -> Method {
+    let usual = Method::new(Tier::best());
+    // A narrower tier can win where wide registers lower the clock, but not one narrower still.
+    let tiers = Tier::available().into_iter().rev().take(2).filter(|tier| *tier != Tier::Scalar);
+    let candidates: Vec<Method> = tiers.flat_map(Method::all).collect();
+    let deadline = Instant::now() + BUDGET;
+    let mut best = (0.0, usual);
+    let mut longest = Duration::ZERO;
+    for _ in 0..ROUNDS {
+        for method in &candidates {
+            let start = Instant::now();
+            // The next one may take as long as the longest so far.
+            if start + longest > deadline {
+                return best.1;
+            }
+            let speed = labels_per_second(pool, *method, scrypt);
+            longest = longest.max(start.elapsed());
+            if speed > best.0 {
+                best = (speed, *method);
+            }
+        }
+    }
+    best.1
+}
+
+/// The speeds of all threads together, each with memory of its own; 0 where there was not enough.
+fn labels_per_second(pool: &ThreadPool, method: Method, scrypt: ScryptParams) -> f64 {
+    let speeds = pool.broadcast(|_| {
+        let Ok(mut worker) = Worker::new(method, scrypt) else {
+            return 0.0;
+        };
+        // Ways that overlap batches need some to overlap.
+        let count = method.in_flight() * if method.in_flight() > method.batch() { 2 } else { 1 };
+        let jobs: Vec<_> = (0..count as u64).map(|index| (Commitment([0x5e; 32]), index)).collect();
+        let mut labels = vec![[0; 32]; count];
+        let start = Instant::now();
+        worker.full_labels(&jobs, &mut labels);
+        count as f64 / start.elapsed().as_secs_f64()
+    });
+    if speeds.contains(&0.0) { 0.0 } else { speeds.iter().sum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_way_of_this_machine_is_found_for_any_cost() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        for n in [2, 512] {
+            let method = fastest(&pool, ScryptParams { n, r: 1, p: 1 });
+            assert!(method.tier().is_available() && method.tier() != Tier::Scalar);
+        }
+    }
+}

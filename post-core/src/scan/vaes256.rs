@@ -1,0 +1,135 @@
+//! VAES with 256-bit registers: two labels a register.
+#![allow(unsafe_code)]
+
+use std::arch::asm;
+use std::arch::x86_64::{
+    __m256i, _mm_loadu_si128, _mm256_aesenc_epi128, _mm256_aesenclast_epi128, _mm256_and_si256, _mm256_andnot_si256,
+    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_extract_epi64, _mm256_loadu_si256, _mm256_min_epu8,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_xor_si256,
+};
+
+use super::aesni;
+use super::blocks::{Blocks, DEPTH, PLANES, Planes, place_of_plane};
+use super::tier::scanner;
+use crate::cipher::RoundKeys;
+use crate::label::Label;
+
+scanner! {
+    #[target_feature(enable = "vaes,aes,avx2")]
+    VAES256: Ymm
+}
+
+/// Two labels.
+#[derive(Clone, Copy)]
+struct Ymm(__m256i);
+
+macro_rules! ymm {
+    ($call:expr) => {
+        // SAFETY: a `Ymm` exists only in this file's kernels, which ask for VAES and AVX2.
+        Ymm(unsafe { $call })
+    };
+}
+
+/// One bit a register, in the bytes where `matches` is all ones.
+#[inline(always)]
+fn planes(matches: [Ymm; DEPTH]) -> Planes {
+    let mut gathered = ymm!(_mm256_setzero_si256());
+    for (i, matches) in matches.into_iter().enumerate() {
+        gathered =
+            ymm!(_mm256_or_si256(gathered.0, _mm256_and_si256(matches.0, _mm256_set1_epi8((1_u8 << i).cast_signed()))));
+    }
+    let mut planes = [0; PLANES];
+    // SAFETY: as in the macro.
+    let words = unsafe {
+        [
+            _mm256_extract_epi64::<0>(gathered.0),
+            _mm256_extract_epi64::<1>(gathered.0),
+            _mm256_extract_epi64::<2>(gathered.0),
+            _mm256_extract_epi64::<3>(gathered.0),
+        ]
+    };
+    for i in 0..4 {
+        planes[i] = words[i].cast_unsigned();
+    }
+    planes
+}
+
+/// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
+/// cycles, and only eight blocks side by side fill them.
+///
+/// # Safety
+/// The processor has this tier's instructions.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Ymm; DEPTH]) -> [Ymm; DEPTH] {
+    // SAFETY: no instruction at all.
+    unsafe {
+        asm!(
+            "/* {0} {1} {2} {3} {4} {5} {6} {7} */",
+            inout(ymm_reg) a.0, inout(ymm_reg) b.0, inout(ymm_reg) c.0, inout(ymm_reg) d.0,
+            inout(ymm_reg) e.0, inout(ymm_reg) f.0, inout(ymm_reg) g.0, inout(ymm_reg) h.0,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    [a, b, c, d, e, f, g, h]
+}
+
+impl Blocks for Ymm {
+    const LABELS: usize = 2;
+    const WORDS: usize = 4;
+
+    #[inline(always)]
+    fn repeat(bytes: &[u8; 16]) -> Self {
+        // SAFETY: 16 bytes are read, and there are as many.
+        ymm!(_mm256_broadcastsi128_si256(_mm_loadu_si128(bytes.as_ptr().cast())))
+    }
+    #[inline(always)]
+    unsafe fn load(labels: *const Label) -> Self {
+        // SAFETY: the caller's promise.
+        ymm!(_mm256_loadu_si256(labels.cast()))
+    }
+    #[inline(always)]
+    fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
+        for block in &mut blocks {
+            *block = block.xor(keys[0]);
+        }
+        for key in &keys[1..10] {
+            for block in &mut blocks {
+                *block = ymm!(_mm256_aesenc_epi128(block.0, key.0));
+            }
+            // SAFETY: as in the macro.
+            blocks = unsafe { in_step(blocks) };
+        }
+        for block in &mut blocks {
+            *block = ymm!(_mm256_aesenclast_epi128(block.0, keys[10].0));
+        }
+        blocks
+    }
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        ymm!(_mm256_xor_si256(self.0, other.0))
+    }
+    #[inline(always)]
+    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Planes {
+        for block in &mut blocks {
+            *block = ymm!(_mm256_cmpeq_epi8(block.0, threshold.0));
+        }
+        planes(blocks)
+    }
+    #[inline(always)]
+    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Planes {
+        for block in &mut blocks {
+            let at_most = ymm!(_mm256_cmpeq_epi8(_mm256_min_epu8(block.0, threshold.0), block.0));
+            *block = ymm!(_mm256_andnot_si256(_mm256_cmpeq_epi8(block.0, threshold.0), at_most.0));
+        }
+        planes(blocks)
+    }
+    #[inline(always)]
+    fn place(word: usize, bit: usize) -> (usize, usize) {
+        place_of_plane(word, bit, Self::LABELS)
+    }
+    #[inline(always)]
+    fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {
+        aesni::encrypt_each(labels, keys)
+    }
+}
