@@ -52,7 +52,7 @@ impl Data {
 }
 
 /// `--threads` and `--device`: what computes.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Compute {
     /// Devices to compute on, repeatable; this version knows only cpu
     #[arg(long = "device", value_name = "ID")]
@@ -148,7 +148,7 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     }
 }
 
-const COMMANDS: [&str; 5] = ["init", "prove", "verify", "inspect", "demo"];
+const COMMANDS: [&str; 6] = ["init", "prove", "verify", "inspect", "bench", "demo"];
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! One file a command: its arguments and what it does.
 
+pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod inspect;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod cmd;
 mod machine;
 mod report;
@@ -28,6 +29,7 @@ enum Command {
     Prove(cmd::prove::Args),
     Verify(cmd::verify::Args),
     Inspect(cmd::inspect::Args),
+    Bench(cmd::bench::Args),
     Demo(cmd::demo::Args),
 }
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Prove(args) => cmd::prove::run(args),
         Command::Verify(args) => cmd::verify::run(args),
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Bench(args) => cmd::bench::run(&args),
         Command::Demo(args) => cmd::demo::run(&args),
     };
     result.unwrap_or_else(|error| {

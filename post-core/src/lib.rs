@@ -16,6 +16,7 @@ pub mod cipher;
 pub mod difficulty;
 pub mod index_packing;
 pub mod label;
+pub mod odds;
 pub mod scan;
 pub mod watch;
 

@@ -2,7 +2,7 @@
 
 pub mod randomx;
 
-pub use randomx::{LazyRandomX, Mode, Options};
+pub use randomx::{HashRate, LazyRandomX, Mode, Options, Pages};
 
 use crate::identity::{Challenge, NodeId};
 use crate::watch::Watch;

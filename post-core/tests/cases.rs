@@ -68,7 +68,7 @@ fn assert_expected(what: &str, verdict: &Verdict, expected: &Expected) {
 
 #[test]
 fn every_mutation_and_every_mode_gets_its_verdict() {
-    let randomx = LazyRandomX::new(Options { mode: PowMode::Light, threads: 2 });
+    let randomx = LazyRandomX::new(Options::new(PowMode::Light, 2));
     let mut cpu = Cpu::new(0).unwrap();
     let (mut mutations, mut verdicts) = (0, 0);
     for case in Case::all() {
@@ -96,7 +96,7 @@ fn every_mutation_and_every_mode_gets_its_verdict() {
 /// threshold, which most labels miss, it is the first one of the positions the other implementation picked.
 #[test]
 fn a_subset_looks_at_the_picked_positions_in_their_order() {
-    let randomx = LazyRandomX::new(Options { mode: PowMode::Light, threads: 1 });
+    let randomx = LazyRandomX::new(Options::new(PowMode::Light, 1));
     let mut cpu = Cpu::new(0).unwrap();
     let mut checked = 0;
     for case in Case::all().into_iter().filter(|case| case.init_config.scrypt.n < 100) {
@@ -160,7 +160,7 @@ fn proofs_equal_the_deterministic_ones_for_any_number_of_threads() {
         let challenge = Challenge(case.challenge.array());
         for threads in [1, 2, 8] {
             let set = DataSet::open(vec![Box::new(DirDrive::existing(&case.data_dir()).unwrap())]).unwrap();
-            let randomx = LazyRandomX::new(Options { mode: PowMode::Light, threads });
+            let randomx = LazyRandomX::new(Options::new(PowMode::Light, threads));
             let mut cpu = Cpu::new(threads).unwrap();
             let nonces = case.prove.nonces_per_pass;
             let file = prove(&set, &params, &challenge, nonces, &mut cpu, &randomx, &Silent).unwrap();

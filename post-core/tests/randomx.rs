@@ -13,7 +13,7 @@ fn input(v: &fixtures::RandomXVector) -> PowInput {
 fn hashes_and_solutions() {
     let vectors = fixtures::randomx();
     assert_eq!((vectors.hashes.len(), vectors.solutions.len()), (16, 6));
-    let randomx = LazyRandomX::new(Options { mode: Mode::Light, threads: 2 });
+    let randomx = LazyRandomX::new(Options::new(Mode::Light, 2));
     for v in vectors.hashes.iter().chain(&vectors.solutions) {
         assert_eq!(input(v).bytes(v.pow).as_slice(), v.input.0);
         let hash = randomx.hash(&v.input.0).unwrap();
@@ -28,7 +28,7 @@ fn hashes_and_solutions() {
     for v in &vectors.solutions {
         let target = v.difficulty.as_ref().unwrap().array();
         for threads in [1, 3] {
-            let randomx = LazyRandomX::new(Options { mode: Mode::Light, threads });
+            let randomx = LazyRandomX::new(Options::new(Mode::Light, threads));
             assert_eq!(randomx.prove(&input(v), &target, &Silent).unwrap(), v.pow, "{threads} threads");
         }
     }
@@ -60,13 +60,13 @@ fn a_small_job_builds_no_dataset_and_a_stop_ends_a_hopeless_one() {
     let vectors = fixtures::randomx();
     let v = &vectors.solutions[0];
     let watch = Counter { datasets: 0.into(), stop_at: u64::MAX, hashes: 0.into() };
-    let randomx = LazyRandomX::new(Options { mode: Mode::Fast, threads: 2 });
+    let randomx = LazyRandomX::new(Options::new(Mode::Fast, 2));
     let target = v.difficulty.as_ref().unwrap().array();
     assert_eq!(randomx.prove(&input(v), &target, &watch).unwrap(), v.pow);
     assert_eq!(watch.datasets.into_inner(), 0);
 
     let watch = Counter { datasets: 0.into(), stop_at: 64, hashes: 0.into() };
-    let randomx = LazyRandomX::new(Options { mode: Mode::Light, threads: 2 });
+    let randomx = LazyRandomX::new(Options::new(Mode::Light, 2));
     let mut hopeless = [0; 32];
     assert!(matches!(randomx.prove(&input(v), &hopeless, &watch), Err(PowError::Exhausted)));
     hopeless[31] = 1;
@@ -77,7 +77,7 @@ fn a_small_job_builds_no_dataset_and_a_stop_ends_a_hopeless_one() {
 #[test]
 fn fast_mode_gives_the_same_hashes() {
     let vectors = fixtures::randomx();
-    let randomx = LazyRandomX::new(Options { mode: Mode::Fast, threads: 2 });
+    let randomx = LazyRandomX::new(Options::new(Mode::Fast, 2));
     let v = &vectors.solutions[5];
     // A target this small is expected to take 2^16 hashes, so the dataset is built; the search is then stopped.
     let watch = Counter { datasets: 0.into(), stop_at: 64, hashes: 0.into() };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use post_core::backend::{Backend, Cpu};
+use post_core::backend::Backend;
 use post_core::drive::{DirDrive, Drive};
 use post_core::identity::{AtxId, Challenge, IdentityKey};
 use post_core::init::{CHECKPOINT_EVERY, Request, init};
@@ -16,8 +16,9 @@ use post_core::prove::prove;
 use post_core::set::DataSet;
 use post_core::verify::{Mode, Verifier};
 
+use crate::args::Compute;
 use crate::report::{self, Reporter, human_bytes};
-use crate::stop;
+use crate::{machine, stop};
 
 const UNITS: u32 = 4;
 const FILE_SIZE: u64 = 32 * 1024;
@@ -79,9 +80,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn demo(dir: &Path) -> Result<()> {
     let params = NetworkParams::devnet();
     let reporter = Reporter::quiet();
-    let mut backend = Cpu::new(0)?;
+    let mut backend = machine::open_cpu(&Compute::default())?;
     let threads = backend.info().threads;
-    let randomx = LazyRandomX::new(Options { mode: PowMode::Light, threads });
+    let randomx = LazyRandomX::new(Options::new(PowMode::Light, threads));
     let mut table = Table::default();
     report::say(&format!("a small set on devnet parameters, {threads} CPU threads"));
 

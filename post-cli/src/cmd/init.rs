@@ -81,13 +81,15 @@ fn make(args: Args, reporter: &Reporter) -> Result<()> {
         files: args.files,
         checkpoint_every: CHECKPOINT_EVERY,
     };
-    let mut backend = machine::open_backend(&args.compute)?;
+    let labels = u64::from(args.units).saturating_mul(request.params.labels_per_unit);
+    let mut backend = machine::open_for_labels(&args.compute, request.params.scrypt, labels)?;
     // Everything that can be refused is refused before the first change on disk, and nothing is said before that.
     let plan = prepare(&request, &drives, &quotas)?;
     if let Identity::Made(key) = &identity {
         keep_key(key, &args.drives[0].path, &plan, &drives, reporter)?;
     }
     stop::listen()?;
+    reporter.note(&machine::labels_with(&*backend));
     let outcome = init(&request, &drives, &quotas, &mut *backend, reporter)?;
     tell_outcome(&outcome, started.elapsed(), reporter);
     Ok(())

@@ -63,6 +63,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let (randomx, why) = machine::randomx(mode, backend.info().threads);
     let reporter = Reporter::for_people_or_json(false);
     reporter.note(&why);
+    reporter.note(&machine::scans_with(&*backend));
     stop::listen()?;
     let file = prove(&set, &params, &args.challenge, args.nonces, &mut *backend, &randomx, &reporter)?;
 

@@ -76,7 +76,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mode = args.mode();
     let mut backend = machine::open_backend(&args.compute)?;
     // Light mode: a dataset would take longer than thousands of verifications.
-    let randomx = LazyRandomX::new(Options { mode: PowMode::Light, threads: backend.info().threads });
+    let randomx = LazyRandomX::new(Options::new(PowMode::Light, backend.info().threads));
     let verifier = Verifier::new(&params, &randomx)?;
     let (mut invalid, mut unusable) = (false, false);
     for path in &args.files {

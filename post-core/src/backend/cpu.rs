@@ -90,15 +90,19 @@ impl Cpu {
     }
 
     /// Measures the ways this machine can compute labels of cost `scrypt`, all threads at once, and takes the fastest from
-    /// now on. At most about half a second; worth it before hours of work.
+    /// now on. At most about half a second; worth it before minutes of work. Only ways of `tier`, if one is named.
     ///
     /// # Errors
     /// [`Error::Params`] when the label function is not defined for `scrypt`.
-    pub fn tune(&mut self, scrypt: ScryptParams) -> Result<(), Error> {
+    pub fn tune(&mut self, scrypt: ScryptParams, tier: Option<label::tier::Tier>) -> Result<(), Error> {
         scrypt.check()?;
         // The memory of the ways that are measured comes and goes; nothing else is held meanwhile.
         (self.workers, self.cost) = (Vec::new(), None);
-        let method = label::tune::fastest(&self.pool, scrypt);
+        let method = match tier {
+            Some(label::tier::Tier::Scalar) => Method::new(label::tier::Tier::Scalar),
+            Some(tier) => label::tune::fastest(&self.pool, &[tier], scrypt),
+            None => label::tune::fastest(&self.pool, &label::tune::likely(), scrypt),
+        };
         self.set_method(method);
         Ok(())
     }

@@ -18,13 +18,17 @@ const BUDGET: Duration = Duration::from_millis(450);
 /// Rounds over all candidates; the best of each counts, since what disturbs a measurement only ever slows it.
 const ROUNDS: usize = 2;
 
-/// The fastest way for labels of cost `scrypt` on all threads of `pool` at once. Where time or memory run out, the best of
-/// what was measured until then.
-pub(crate) fn fastest(pool: &ThreadPool, scrypt: ScryptParams) -> Method {
-    let usual = Method::new(Tier::best());
-    // A narrower tier can win where wide registers lower the clock, but not one narrower still.
-    let tiers = Tier::available().into_iter().rev().take(2).filter(|tier| *tier != Tier::Scalar);
-    let candidates: Vec<Method> = tiers.flat_map(Method::all).collect();
+/// The tiers that may be the fastest, the likeliest first. A narrower one can win where wide registers lower the clock, but
+/// not one narrower still.
+pub(crate) fn likely() -> Vec<Tier> {
+    Tier::available().into_iter().rev().take(2).filter(|tier| *tier != Tier::Scalar).collect()
+}
+
+/// The fastest way of `tiers` for labels of cost `scrypt` on all threads of `pool` at once. Where time or memory run out, the
+/// best of what was measured until then.
+pub(crate) fn fastest(pool: &ThreadPool, tiers: &[Tier], scrypt: ScryptParams) -> Method {
+    let usual = Method::new(tiers.first().copied().unwrap_or(Tier::Portable));
+    let candidates: Vec<Method> = tiers.iter().flat_map(|tier| Method::all(*tier)).collect();
     let deadline = Instant::now() + BUDGET;
     let mut best = (0.0, usual);
     let mut longest = Duration::ZERO;
@@ -52,7 +56,7 @@ fn labels_per_second(pool: &ThreadPool, method: Method, scrypt: ScryptParams) ->
             return 0.0;
         };
         // Ways that overlap batches need some to overlap.
-        let count = method.in_flight() * if method.in_flight() > method.batch() { 2 } else { 1 };
+        let count = method.in_flight() * if method.overlaps() { 2 } else { 1 };
         let jobs: Vec<_> = (0..count as u64).map(|index| (Commitment([0x5e; 32]), index)).collect();
         let mut labels = vec![[0; 32]; count];
         let start = Instant::now();
@@ -70,7 +74,7 @@ mod tests {
     fn some_way_of_this_machine_is_found_for_any_cost() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         for n in [2, 512] {
-            let method = fastest(&pool, ScryptParams { n, r: 1, p: 1 });
+            let method = fastest(&pool, &likely(), ScryptParams { n, r: 1, p: 1 });
             assert!(method.tier().is_available() && method.tier() != Tier::Scalar);
         }
     }

@@ -58,6 +58,12 @@ impl Method {
         self.code.map_or(1, |(_, variant)| variant.labels)
     }
 
+    /// Whether it fills the table of one batch while it walks through that of another.
+    #[must_use]
+    pub fn overlaps(&self) -> bool {
+        self.code.is_some_and(|(_, variant)| variant.both.is_some())
+    }
+
     /// Labels under way at a time, of one worker.
     #[must_use]
     pub fn in_flight(&self) -> usize {

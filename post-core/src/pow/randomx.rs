@@ -4,6 +4,7 @@ mod ffi;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{POW_LIMIT, PowError, PowInput, PowProver, PowVerifier};
 use crate::difficulty::expected_hashes;
@@ -28,6 +29,17 @@ pub enum Mode {
     Light,
 }
 
+/// The pages that fast mode's dataset lies in: every hash reads it at 16,384 places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Huge pages that were set aside for it (`vm.nr_hugepages`); where there are too few, as [`Pages::Transparent`].
+    Reserved,
+    /// Huge pages that the system makes up as it can.
+    Transparent,
+    /// Pages of 4 KiB. Only for comparison.
+    Small,
+}
+
 /// How to set RandomX up.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -35,6 +47,27 @@ pub struct Options {
     pub mode: Mode,
     /// Hashing threads, at least 1.
     pub threads: usize,
+    /// The largest pages to ask for.
+    pub pages: Pages,
+}
+
+impl Options {
+    /// The best pages that can be had.
+    #[must_use]
+    pub fn new(mode: Mode, threads: usize) -> Self {
+        Self { mode, threads, pages: Pages::Reserved }
+    }
+}
+
+/// What a measurement of the hash rate gives.
+#[derive(Clone, Copy, Debug)]
+pub struct HashRate {
+    /// Of all threads together.
+    pub hashes_per_s: f64,
+    /// In fast mode, the pages that the dataset got.
+    pub pages: Option<Pages>,
+    /// In fast mode with a true dataset, how long its making took.
+    pub dataset_s: Option<f64>,
 }
 
 /// RandomX, set up when it is first asked and not before. Shared by reference between threads.
@@ -75,6 +108,46 @@ impl LazyRandomX {
         Ok(hash)
     }
 
+    /// Measures the hash rate of all threads for about `time`, and in fast mode the making of the dataset. With `noise` a
+    /// table of arbitrary numbers takes the dataset's place: as fast, ready in a second, and of no use for anything else.
+    ///
+    /// # Errors
+    /// Every [`PowError`].
+    pub fn measure(self, time: Duration, noise: bool, watch: &dyn Watch) -> Result<HashRate, PowError> {
+        let start = Instant::now();
+        if self.options.mode == Mode::Fast {
+            if noise {
+                *lock(&self.dataset) = Some(Arc::new(Dataset::of_noise(self.options.pages)?));
+            } else {
+                self.build_dataset(watch)?;
+            }
+        } else {
+            self.cache()?;
+        }
+        let pages = lock(&self.dataset).as_ref().map(|dataset| dataset.pages());
+        let dataset_s = pages.filter(|_| !noise).map(|_| start.elapsed().as_secs_f64());
+        let rates = std::thread::scope(|scope| {
+            let hash = || -> Result<f64, PowError> {
+                let mut vm = self.take_vm()?;
+                // The first hash pays for touching the machine's memory.
+                vm.hash(&[0; 48]);
+                let (start, mut hashes) = (Instant::now(), 0_u64);
+                while start.elapsed() < time && !watch.stop() {
+                    vm.hash(&hashes.to_le_bytes());
+                    hashes += 1;
+                }
+                Ok(hashes as f64 / start.elapsed().as_secs_f64())
+            };
+            let workers: Vec<_> = (0..self.options.threads.max(1)).map(|_| scope.spawn(hash)).collect();
+            let rates = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(PowError::NoMachine)));
+            rates.collect::<Result<Vec<_>, _>>()
+        })?;
+        if watch.stop() {
+            return Err(PowError::Stopped);
+        }
+        Ok(HashRate { hashes_per_s: rates.iter().sum(), pages, dataset_s })
+    }
+
     fn cache(&self) -> Result<Arc<Cache>, PowError> {
         let mut cache = lock(&self.cache);
         if let Some(cache) = &*cache {
@@ -90,7 +163,7 @@ impl LazyRandomX {
             watch.event(Event::DatasetStarted);
             let stop = || watch.stop();
             let cache = self.cache()?;
-            *dataset = Some(Arc::new(Dataset::new(&cache, self.options.threads, &stop)?));
+            *dataset = Some(Arc::new(Dataset::new(&cache, self.options.pages, self.options.threads, &stop)?));
             lock(&self.idle).clear();
         }
         Ok(())

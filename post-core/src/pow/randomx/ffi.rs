@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 // Links the C++ library.
 use randomx_rs as _;
 
-use crate::pow::PowError;
+use crate::pow::{Pages, PowError};
 
 const FLAG_LARGE_PAGES: c_int = 1;
 const FLAG_FULL_MEM: c_int = 4;
@@ -21,6 +21,7 @@ const FLAG_SECURE: c_int = 16;
 
 const CACHE_MIB: u32 = 256;
 const DATASET_MIB: u32 = 2080;
+const MIB: usize = 1 << 20;
 
 /// Items initialised between two looks at the stop flag: a few tens of milliseconds.
 const ITEMS_PER_STEP: u64 = 1 << 13;
@@ -33,6 +34,7 @@ unsafe extern "C" {
     fn randomx_alloc_dataset(flags: c_int) -> *mut c_void;
     fn randomx_dataset_item_count() -> c_ulong;
     fn randomx_init_dataset(dataset: *mut c_void, cache: *mut c_void, start: c_ulong, count: c_ulong);
+    fn randomx_get_dataset_memory(dataset: *mut c_void) -> *mut c_void;
     fn randomx_release_dataset(dataset: *mut c_void);
     fn randomx_create_vm(flags: c_int, cache: *mut c_void, dataset: *mut c_void) -> *mut c_void;
     fn randomx_destroy_vm(vm: *mut c_void);
@@ -133,6 +135,7 @@ impl Drop for Cache {
 /// The 2080 MiB table of fast mode.
 pub(super) struct Dataset {
     raw: NonNull<c_void>,
+    pages: Pages,
 }
 
 // SAFETY: the C object is written by `new` alone, before anyone else sees it; afterwards the library only reads it.
@@ -141,12 +144,55 @@ unsafe impl Send for Dataset {}
 unsafe impl Sync for Dataset {}
 
 impl Dataset {
-    /// Fills the table on `threads` threads, a stretch each; `stop` is asked every few moments.
-    pub(super) fn new(cache: &Cache, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Result<Self, PowError> {
+    /// Memory for the table, in the largest pages that `pages` allows and the system grants.
+    fn allocate(pages: Pages) -> Result<Self, PowError> {
+        let tries: &[c_int] = if pages == Pages::Reserved { &[FLAG_LARGE_PAGES, 0] } else { &[0] };
         // SAFETY: no precondition; a null result is handled.
-        let (raw, _) = first_that_works(&[FLAG_LARGE_PAGES, 0], |flags| unsafe { randomx_alloc_dataset(flags) })
+        let (raw, flags) = first_that_works(tries, |flags| unsafe { randomx_alloc_dataset(flags) })
             .ok_or(PowError::OutOfMemory { what: "dataset", mib: DATASET_MIB })?;
-        let dataset = Self { raw };
+        let granted = match pages {
+            _ if flags & FLAG_LARGE_PAGES != 0 => Pages::Reserved,
+            Pages::Small => Pages::Small,
+            Pages::Reserved | Pages::Transparent => Pages::Transparent,
+        };
+        let dataset = Self { raw, pages: granted };
+        if granted == Pages::Transparent {
+            crate::sys::advise_huge_pages(dataset.memory(), DATASET_MIB as usize * MIB);
+        }
+        Ok(dataset)
+    }
+
+    fn memory(&self) -> *mut u8 {
+        // SAFETY: the object is live.
+        unsafe { randomx_get_dataset_memory(self.raw.as_ptr()) }.cast()
+    }
+
+    /// The pages that its memory is in.
+    pub(super) fn pages(&self) -> Pages {
+        self.pages
+    }
+
+    /// A table of arbitrary numbers: hashes with it are wrong, but take as long. For measuring without the minute that the
+    /// true one takes.
+    pub(super) fn of_noise(pages: Pages) -> Result<Self, PowError> {
+        let dataset = Self::allocate(pages)?;
+        let words = DATASET_MIB as usize * MIB / size_of::<u64>();
+        let memory = dataset.memory().cast::<u64>();
+        for at in 0..words {
+            // SAFETY: the library allocated at least as much, aligned to 64 B; nobody else has it yet.
+            unsafe { memory.add(at).write((at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(29)) };
+        }
+        Ok(dataset)
+    }
+
+    /// Fills the table on `threads` threads, a stretch each; `stop` is asked every few moments.
+    pub(super) fn new(
+        cache: &Cache,
+        pages: Pages,
+        threads: usize,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, PowError> {
+        let dataset = Self::allocate(pages)?;
         // SAFETY: no precondition; it returns a constant.
         #[allow(clippy::useless_conversion, reason = "the C type is narrower on Windows")]
         let items = u64::from(unsafe { randomx_dataset_item_count() });
