@@ -6,17 +6,17 @@
 use std::arch::asm;
 use std::arch::x86_64::{
     __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8,
-    _mm_cvtsi128_si64, _mm_extract_epi64, _mm_loadu_si128, _mm_min_epu8, _mm_or_si128, _mm_set1_epi8,
-    _mm_setzero_si128, _mm_xor_si128,
+    _mm_cvtsi128_si64, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+    _mm_setzero_si128, _mm_storeu_si128, _mm_xor_si128,
 };
 
-use super::blocks::{Blocks, DEPTH, PLANES, Planes, place_of_plane};
+use super::blocks::{Blocks, DEPTH};
 use super::tier::scanner;
 use crate::cipher::RoundKeys;
 use crate::label::Label;
 
 scanner! {
-    #[target_feature(enable = "aes,avx")]
+    #[target_feature(enable = "aes,avx,popcnt")]
     AESNI: Xmm
 }
 
@@ -31,18 +31,14 @@ macro_rules! xmm {
     };
 }
 
-/// One bit a register, in the bytes where `matches` is all ones.
+/// In each byte, bit i where register i of `matches` is all ones.
 #[inline(always)]
-fn planes(matches: [Xmm; DEPTH]) -> Planes {
+fn gather(matches: [Xmm; DEPTH]) -> Xmm {
     let mut gathered = xmm!(_mm_setzero_si128());
     for (i, matches) in matches.into_iter().enumerate() {
         gathered = xmm!(_mm_or_si128(gathered.0, _mm_and_si128(matches.0, _mm_set1_epi8((1_u8 << i).cast_signed()))));
     }
-    let mut planes = [0; PLANES];
-    // SAFETY: as in the macro.
-    let words = unsafe { (_mm_cvtsi128_si64(gathered.0), _mm_extract_epi64::<1>(gathered.0)) };
-    (planes[0], planes[1]) = (words.0.cast_unsigned(), words.1.cast_unsigned());
-    planes
+    gathered
 }
 
 /// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
@@ -67,7 +63,6 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Xmm
 
 impl Blocks for Xmm {
     const LABELS: usize = 1;
-    const WORDS: usize = 2;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
@@ -78,6 +73,11 @@ impl Blocks for Xmm {
     unsafe fn load(labels: *const Label) -> Self {
         // SAFETY: the caller's promise.
         xmm!(_mm_loadu_si128(labels.cast()))
+    }
+    #[inline(always)]
+    unsafe fn store(self, bytes: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_storeu_si128(bytes.cast(), self.0) }
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
@@ -101,23 +101,25 @@ impl Blocks for Xmm {
         xmm!(_mm_xor_si128(self.0, other.0))
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Planes {
+    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
         for block in &mut blocks {
             *block = xmm!(_mm_cmpeq_epi8(block.0, threshold.0));
         }
-        planes(blocks)
+        gather(blocks)
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Planes {
+    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
         for block in &mut blocks {
             let at_most = xmm!(_mm_cmpeq_epi8(_mm_min_epu8(block.0, threshold.0), block.0));
             *block = xmm!(_mm_andnot_si128(_mm_cmpeq_epi8(block.0, threshold.0), at_most.0));
         }
-        planes(blocks)
+        gather(blocks)
     }
     #[inline(always)]
-    fn place(word: usize, bit: usize) -> (usize, usize) {
-        place_of_plane(word, bit, Self::LABELS)
+    fn non_zero(self) -> u64 {
+        let zero = xmm!(_mm_cmpeq_epi8(self.0, _mm_setzero_si128()));
+        // SAFETY: as in the macro.
+        u64::from(!unsafe { _mm_movemask_epi8(zero.0) } as u16)
     }
     #[inline(always)]
     fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {

@@ -1,11 +1,11 @@
 //! The scan, written once for all instruction tiers: a chunk of labels under one cipher after the other.
 //!
-//! Almost every label misses, but one byte in 256 must be looked at twice. So nothing branches on a byte: bits of what
-//! may hit are gathered in words, and codes of set bits appended to a list with as few branches as the words allow. The
-//! list of a chunk then goes through the lazy ciphers, eight at a time.
+//! Almost every label misses, but one byte in 256 must be looked at twice. So nothing branches on a byte: what may hit
+//! becomes a bit, the bits of eight registers are gathered in one, and the places of its bytes that have any are appended
+//! to a list. The list of a chunk then goes through the lazy ciphers, eight at a time.
 #![allow(unsafe_code)]
 
-use super::blocks::{Blocks, DEPTH, PLANES, Planes};
+use super::blocks::{Blocks, DEPTH, MAX_LABELS};
 use super::{Hit, NonceGroup, ScanJob};
 use crate::cipher::LAZY_MASK;
 use crate::label::Label;
@@ -13,91 +13,103 @@ use crate::label::Label;
 /// Labels that go through one cipher before the next: they stay in the first-level cache (16 KiB).
 const CHUNK: usize = 1024;
 
+/// Bytes of gathered bits of a chunk: one for 8 bytes of labels, padded to a whole step of the widest tier.
+const GATHERED: usize = CHUNK * 16 / DEPTH + MAX_LABELS * 16;
+
+/// Bytes with a bit that are appended in a row without asking whether there are as many.
+const AT_ONCE: usize = 3;
+
 /// Memory of a worker.
 pub(super) struct Buffers {
     /// Bytes that the lazy ciphers decide.
-    open: Codes,
+    open: Found,
     /// Bytes that hit as they are.
-    sure: Codes,
+    sure: Found,
 }
 
 impl Buffers {
     pub(super) fn new() -> Self {
-        Self { open: Codes::new(), sure: Codes::new() }
+        Self { open: Found::new(), sure: Found::new() }
     }
 }
 
-/// Steps of a chunk, padded to whole ones, in the narrowest tier.
-const STEPS: usize = CHUNK / DEPTH + 1;
-
-/// Places of bytes in a chunk: `step · 512 + word · 64 + bit`.
-struct Codes {
-    codes: Box<[u32]>,
-    len: usize,
-    /// Words with more than one bit, without their lowest one, and the code of their bit 0.
-    rests: Box<[(u64, u32)]>,
-    rests_len: usize,
+/// What was found in a chunk.
+struct Found {
+    /// The gathered bits of all steps.
+    bits: Box<[u8; GATHERED]>,
+    /// Which of those bytes have any bit.
+    bytes: Box<[u16]>,
+    bytes_len: usize,
+    /// Every set bit: its byte's place times 8, plus which bit. Filled last.
+    codes: Vec<u32>,
 }
 
-impl Codes {
-    /// Room for every byte of a chunk, and for the entries that are written in vain.
+impl Found {
     fn new() -> Self {
         Self {
-            codes: vec![0; (CHUNK + DEPTH * 4) * 16 + 1].into(),
-            len: 0,
-            rests: vec![(0, 0); STEPS * 2 + 1].into(),
-            rests_len: 0,
+            bits: Box::new([0; GATHERED]),
+            // Places are written ahead of being counted.
+            bytes: vec![0; GATHERED + AT_ONCE].into(),
+            bytes_len: 0,
+            codes: Vec::with_capacity(GATHERED * DEPTH),
         }
     }
 
-    /// Appends the code of the lowest set bit of each word of one step, and sets aside what is left. It branches on none:
-    /// every entry is written, and counts only if there was a bit.
+    /// Appends the places of all bytes that have a bit in one step's gathered bits.
     ///
     /// # Safety
-    /// `step` is below the steps of a chunk; since the lists were emptied, no step came twice.
+    /// The processor has the instructions of `B`; `step` is below the steps of a padded chunk; none comes twice in a chunk.
     #[inline(always)]
-    unsafe fn append<B: Blocks>(&mut self, step: usize, planes: Planes) {
-        for (word, bits) in planes.into_iter().enumerate().take(B::WORDS) {
-            let code = (step * PLANES * 64 + word * 64) as u32;
-            let rest = bits & bits.wrapping_sub(1);
-            // SAFETY: a code stands for a byte, a rest for a word of the chunk, and there is room for one more of each.
-            unsafe {
-                *self.codes.get_unchecked_mut(self.len) = code + bits.trailing_zeros();
-                *self.rests.get_unchecked_mut(self.rests_len) = (rest, code);
+    unsafe fn append<B: Blocks>(&mut self, step: usize, gathered: B) {
+        let base = step * B::LABELS * 16;
+        let mut left = gathered.non_zero();
+        let count = left.count_ones() as usize;
+        // SAFETY: the step's bytes are in `bits`; every byte of the chunk is appended once at most, and there is room for
+        // AT_ONCE more.
+        unsafe {
+            gathered.store(self.bits.as_mut_ptr().add(base));
+            let mut end = self.bytes.as_mut_ptr().add(self.bytes_len);
+            for _ in 0..AT_ONCE {
+                end.write(base as u16 + left.trailing_zeros() as u16);
+                end = end.add(1);
+                left &= left.wrapping_sub(1);
             }
-            self.len += usize::from(bits != 0);
-            self.rests_len += usize::from(rest != 0);
+            if count > AT_ONCE {
+                while left != 0 {
+                    end.write(base as u16 + left.trailing_zeros() as u16);
+                    end = end.add(1);
+                    left &= left - 1;
+                }
+            }
         }
+        self.bytes_len += count;
     }
 
-    /// Appends the codes of what was set aside, and drops those of labels from `labels` on, which only filled a step.
+    /// Lists all bits, but those of labels from `labels` on, which only filled a step.
     #[inline(always)]
-    fn finish<B: Blocks>(&mut self, labels: usize) {
-        for (rest, code) in &self.rests[..self.rests_len] {
-            let mut bits = *rest;
+    fn list_bits<B: Blocks>(&mut self, labels: usize) {
+        self.codes.clear();
+        for byte in &self.bytes[..self.bytes_len] {
+            let mut bits = self.bits[usize::from(*byte) % GATHERED];
+            // Nearly always there is one.
             while bits != 0 {
-                self.codes[self.len] = code + bits.trailing_zeros();
-                self.len += 1;
+                self.codes.push(u32::from(*byte) << 3 | bits.trailing_zeros());
                 bits &= bits - 1;
             }
         }
+        self.bytes_len = 0;
         if !labels.is_multiple_of(DEPTH * B::LABELS) {
-            let mut kept = 0;
-            for at in 0..self.len {
-                self.codes[kept] = self.codes[at];
-                kept += usize::from(place::<B>(self.codes[at]).0 < labels);
-            }
-            self.len = kept;
+            self.codes.retain(|code| place::<B>(*code).0 < labels);
         }
     }
+}
 
-    fn clear(&mut self) {
-        (self.len, self.rests_len) = (0, 0);
-    }
-
-    fn as_slice(&self) -> &[u32] {
-        &self.codes[..self.len]
-    }
+/// The label of the chunk and the byte of it that a code stands for.
+#[inline(always)]
+fn place<B: Blocks>(code: u32) -> (usize, usize) {
+    let (byte, register) = (code as usize >> 3, code as usize & 7);
+    let (step, byte) = (byte / (B::LABELS * 16), byte % (B::LABELS * 16));
+    ((step * DEPTH + register) * B::LABELS + byte / 16, byte % 16)
 }
 
 /// Appends the hits of `labels`, the first of which has index `first`, in ascending order.
@@ -116,9 +128,7 @@ pub(super) unsafe fn scan<B: Blocks>(
         let first = first + (chunk * CHUNK) as u64;
         let found = hits.len();
         for group in job.groups {
-            buffers.open.clear();
-            buffers.sure.clear();
-            // SAFETY: the caller's promise; the lists were just emptied.
+            // SAFETY: the caller's promise.
             unsafe {
                 // Only sets of a few labels have a threshold above 0: then some bytes hit as they are.
                 if job.difficulty.msb == 0 {
@@ -127,11 +137,11 @@ pub(super) unsafe fn scan<B: Blocks>(
                     select::<B, true>(group, job.difficulty.msb, labels, buffers);
                 }
             }
-            for code in buffers.sure.as_slice() {
+            for code in &buffers.sure.codes {
                 let (label, lane) = place::<B>(*code);
                 hits.push(group.hit(lane, first + label as u64));
             }
-            decide::<B>(group, job.difficulty.lsb, first, labels, buffers.open.as_slice(), hits);
+            decide::<B>(group, job.difficulty.lsb, first, labels, &buffers.open.codes, hits);
         }
         // Groups came one after the other; the order of the result is by label.
         if hits.len() - found > 1 {
@@ -140,18 +150,11 @@ pub(super) unsafe fn scan<B: Blocks>(
     }
 }
 
-#[inline(always)]
-fn place<B: Blocks>(code: u32) -> (usize, usize) {
-    let (step, word, bit) = (code as usize / (PLANES * 64), code as usize / 64 % PLANES, code as usize % 64);
-    let (label, lane) = B::place(word, bit);
-    (step * DEPTH * B::LABELS + label, lane)
-}
-
 /// Puts every label of a chunk through the group's cipher and lists the bytes that equal the threshold and, if `LESS`,
 /// those below it.
 ///
 /// # Safety
-/// The processor has the instructions of `B`; there are at most CHUNK labels, and the lists are empty.
+/// The processor has the instructions of `B`; there are at most CHUNK labels.
 #[inline(always)]
 unsafe fn select<B: Blocks, const LESS: bool>(group: &NonceGroup, msb: u8, labels: &[Label], buffers: &mut Buffers) {
     let mut keys = [B::repeat(&[0; 16]); 11];
@@ -167,15 +170,14 @@ unsafe fn select<B: Blocks, const LESS: bool>(group: &NonceGroup, msb: u8, label
     }
     let rest = &labels[steps * per_step..];
     if !rest.is_empty() {
-        let mut padded = [[0; 16]; DEPTH * 4];
+        let mut padded = [[0; 16]; DEPTH * MAX_LABELS];
         padded[..rest.len()].copy_from_slice(rest);
-        // SAFETY: no register holds more than four labels, so `padded` has all of a step.
+        // SAFETY: no register holds more than MAX_LABELS labels, so `padded` has all of a step.
         unsafe { select_step::<B, LESS>(steps, padded.as_ptr(), &keys, threshold, buffers) };
     }
-    buffers.open.finish::<B>(labels.len());
-    if LESS {
-        buffers.sure.finish::<B>(labels.len());
-    }
+    buffers.open.list_bits::<B>(labels.len());
+    // Without LESS nothing was appended.
+    buffers.sure.list_bits::<B>(labels.len());
 }
 
 /// # Safety
@@ -252,5 +254,5 @@ pub(super) unsafe fn aes_only<B: Blocks>(job: &ScanJob<'_>, labels: &[Label]) ->
             }
         }
     }
-    B::equal(sum, B::repeat(&[0; 16])).into_iter().fold(0, |all, word| all ^ word)
+    B::equal(sum, B::repeat(&[0; 16])).non_zero()
 }

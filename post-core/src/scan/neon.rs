@@ -4,11 +4,11 @@
 #![allow(clippy::needless_range_loop)]
 
 use std::arch::aarch64::{
-    uint8x16_t, vaeseq_u8, vaesmcq_u8, vandq_u8, vceqq_u8, vcltq_u8, vdupq_n_u8, veorq_u8, vgetq_lane_u64, vld1q_u8,
-    vorrq_u8, vreinterpretq_u64_u8,
+    uint8x16_t, vaddv_u8, vaeseq_u8, vaesmcq_u8, vandq_u8, vceqq_u8, vcltq_u8, vcombine_u8, vcreate_u8, vdupq_n_u8,
+    veorq_u8, vget_high_u8, vget_low_u8, vgetq_lane_u64, vld1q_u8, vorrq_u8, vreinterpretq_u64_u8, vst1q_u8, vtstq_u8,
 };
 
-use super::blocks::{Blocks, DEPTH, PLANES, Planes, place_of_plane};
+use super::blocks::{Blocks, DEPTH};
 use super::tier::scanner;
 use crate::cipher::RoundKeys;
 use crate::label::Label;
@@ -29,25 +29,18 @@ macro_rules! neon {
     };
 }
 
-/// One bit a register, in the bytes where `matches` is all ones.
+/// In each byte, bit i where register i of `matches` is all ones.
 #[inline(always)]
-fn planes(matches: [Neon; DEPTH]) -> Planes {
+fn gather(matches: [Neon; DEPTH]) -> Neon {
     let mut gathered = neon!(vdupq_n_u8(0));
     for (i, matches) in matches.into_iter().enumerate() {
         gathered = neon!(vorrq_u8(gathered.0, vandq_u8(matches.0, vdupq_n_u8(1 << i))));
     }
-    let mut planes = [0; PLANES];
-    // SAFETY: as in the macro.
-    unsafe {
-        let words = vreinterpretq_u64_u8(gathered.0);
-        (planes[0], planes[1]) = (vgetq_lane_u64::<0>(words), vgetq_lane_u64::<1>(words));
-    }
-    planes
+    gathered
 }
 
 impl Blocks for Neon {
     const LABELS: usize = 1;
-    const WORDS: usize = 2;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
@@ -58,6 +51,11 @@ impl Blocks for Neon {
     unsafe fn load(labels: *const Label) -> Self {
         // SAFETY: the caller's promise.
         neon!(vld1q_u8(labels.cast()))
+    }
+    #[inline(always)]
+    unsafe fn store(self, bytes: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { vst1q_u8(bytes, self.0) }
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
@@ -77,22 +75,28 @@ impl Blocks for Neon {
         neon!(veorq_u8(self.0, other.0))
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Planes {
+    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
         for block in &mut blocks {
             *block = neon!(vceqq_u8(block.0, threshold.0));
         }
-        planes(blocks)
+        gather(blocks)
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Planes {
+    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
         for block in &mut blocks {
             *block = neon!(vcltq_u8(block.0, threshold.0));
         }
-        planes(blocks)
+        gather(blocks)
     }
     #[inline(always)]
-    fn place(word: usize, bit: usize) -> (usize, usize) {
-        place_of_plane(word, bit, Self::LABELS)
+    fn non_zero(self) -> u64 {
+        // There is no instruction for it: one bit of each byte, the halves added up.
+        // SAFETY: as in the macro.
+        unsafe {
+            let weights = vcombine_u8(vcreate_u8(0x8040_2010_0804_0201), vcreate_u8(0x8040_2010_0804_0201));
+            let bits = vandq_u8(vtstq_u8(self.0, self.0), weights);
+            u64::from(vaddv_u8(vget_low_u8(bits))) | u64::from(vaddv_u8(vget_high_u8(bits))) << 8
+        }
     }
     #[inline(always)]
     fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {

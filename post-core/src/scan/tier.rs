@@ -111,10 +111,18 @@ impl Tier {
     fn kernel(self) -> Option<&'static Kernel> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::AesNi if is_x86_feature_detected!("aes") && is_x86_feature_detected!("avx") => Some(&aesni::AESNI),
+            Self::AesNi
+                if is_x86_feature_detected!("aes")
+                    && is_x86_feature_detected!("avx")
+                    && is_x86_feature_detected!("popcnt") =>
+            {
+                Some(&aesni::AESNI)
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Vaes256
                 if is_x86_feature_detected!("vaes")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("popcnt")
                     && is_x86_feature_detected!("aes")
                     && is_x86_feature_detected!("avx2") =>
             {
@@ -123,6 +131,8 @@ impl Tier {
             #[cfg(target_arch = "x86_64")]
             Self::Vaes512
                 if is_x86_feature_detected!("vaes")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("popcnt")
                     && is_x86_feature_detected!("aes")
                     && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")

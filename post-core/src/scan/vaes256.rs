@@ -4,18 +4,18 @@
 use std::arch::asm;
 use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_aesenc_epi128, _mm256_aesenclast_epi128, _mm256_and_si256, _mm256_andnot_si256,
-    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_extract_epi64, _mm256_loadu_si256, _mm256_min_epu8,
-    _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_xor_si256,
+    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use super::aesni;
-use super::blocks::{Blocks, DEPTH, PLANES, Planes, place_of_plane};
+use super::blocks::{Blocks, DEPTH};
 use super::tier::scanner;
 use crate::cipher::RoundKeys;
 use crate::label::Label;
 
 scanner! {
-    #[target_feature(enable = "vaes,aes,avx2")]
+    #[target_feature(enable = "vaes,aes,avx2,bmi1,popcnt")]
     VAES256: Ymm
 }
 
@@ -30,28 +30,15 @@ macro_rules! ymm {
     };
 }
 
-/// One bit a register, in the bytes where `matches` is all ones.
+/// In each byte, bit i where register i of `matches` is all ones.
 #[inline(always)]
-fn planes(matches: [Ymm; DEPTH]) -> Planes {
+fn gather(matches: [Ymm; DEPTH]) -> Ymm {
     let mut gathered = ymm!(_mm256_setzero_si256());
     for (i, matches) in matches.into_iter().enumerate() {
         gathered =
             ymm!(_mm256_or_si256(gathered.0, _mm256_and_si256(matches.0, _mm256_set1_epi8((1_u8 << i).cast_signed()))));
     }
-    let mut planes = [0; PLANES];
-    // SAFETY: as in the macro.
-    let words = unsafe {
-        [
-            _mm256_extract_epi64::<0>(gathered.0),
-            _mm256_extract_epi64::<1>(gathered.0),
-            _mm256_extract_epi64::<2>(gathered.0),
-            _mm256_extract_epi64::<3>(gathered.0),
-        ]
-    };
-    for i in 0..4 {
-        planes[i] = words[i].cast_unsigned();
-    }
-    planes
+    gathered
 }
 
 /// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
@@ -76,7 +63,6 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Ymm
 
 impl Blocks for Ymm {
     const LABELS: usize = 2;
-    const WORDS: usize = 4;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
@@ -87,6 +73,11 @@ impl Blocks for Ymm {
     unsafe fn load(labels: *const Label) -> Self {
         // SAFETY: the caller's promise.
         ymm!(_mm256_loadu_si256(labels.cast()))
+    }
+    #[inline(always)]
+    unsafe fn store(self, bytes: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_storeu_si256(bytes.cast(), self.0) }
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
@@ -110,23 +101,25 @@ impl Blocks for Ymm {
         ymm!(_mm256_xor_si256(self.0, other.0))
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Planes {
+    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
         for block in &mut blocks {
             *block = ymm!(_mm256_cmpeq_epi8(block.0, threshold.0));
         }
-        planes(blocks)
+        gather(blocks)
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Planes {
+    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
         for block in &mut blocks {
             let at_most = ymm!(_mm256_cmpeq_epi8(_mm256_min_epu8(block.0, threshold.0), block.0));
             *block = ymm!(_mm256_andnot_si256(_mm256_cmpeq_epi8(block.0, threshold.0), at_most.0));
         }
-        planes(blocks)
+        gather(blocks)
     }
     #[inline(always)]
-    fn place(word: usize, bit: usize) -> (usize, usize) {
-        place_of_plane(word, bit, Self::LABELS)
+    fn non_zero(self) -> u64 {
+        let zero = ymm!(_mm256_cmpeq_epi8(self.0, _mm256_setzero_si256()));
+        // SAFETY: as in the macro.
+        u64::from(!unsafe { _mm256_movemask_epi8(zero.0) }.cast_unsigned())
     }
     #[inline(always)]
     fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {

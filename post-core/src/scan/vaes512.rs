@@ -4,17 +4,18 @@
 use std::arch::asm;
 use std::arch::x86_64::{
     __m512i, _mm_loadu_si128, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_broadcast_i32x4,
-    _mm512_cmpeq_epu8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_xor_si512,
+    _mm512_cmpeq_epu8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_mask_add_epi8, _mm512_set1_epi8,
+    _mm512_setzero_si512, _mm512_storeu_si512, _mm512_test_epi8_mask, _mm512_xor_si512,
 };
 
 use super::aesni;
-use super::blocks::{Blocks, DEPTH, Planes};
+use super::blocks::{Blocks, DEPTH};
 use super::tier::scanner;
 use crate::cipher::RoundKeys;
 use crate::label::Label;
 
 scanner! {
-    #[target_feature(enable = "vaes,aes,avx512f,avx512bw,avx512vl")]
+    #[target_feature(enable = "vaes,aes,avx512f,avx512bw,avx512vl,bmi1,popcnt")]
     VAES512: Zmm
 }
 
@@ -27,6 +28,12 @@ macro_rules! zmm {
         // SAFETY: a `Zmm` exists only in this file's kernels, which ask for VAES and AVX-512.
         Zmm(unsafe { $call })
     };
+}
+
+/// `gathered` with bit `i` added to the bytes that `matches` names; they don't have it yet.
+#[inline(always)]
+fn with_bit(gathered: Zmm, matches: u64, i: usize) -> Zmm {
+    zmm!(_mm512_mask_add_epi8(gathered.0, matches, gathered.0, _mm512_set1_epi8((1_u8 << i).cast_signed())))
 }
 
 /// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
@@ -51,8 +58,6 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Zmm
 
 impl Blocks for Zmm {
     const LABELS: usize = 4;
-    // Comparisons give a word of bits a register.
-    const WORDS: usize = DEPTH;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
@@ -63,6 +68,11 @@ impl Blocks for Zmm {
     unsafe fn load(labels: *const Label) -> Self {
         // SAFETY: the caller's promise.
         zmm!(_mm512_loadu_si512(labels.cast()))
+    }
+    #[inline(always)]
+    unsafe fn store(self, bytes: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_storeu_si512(bytes.cast(), self.0) }
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
@@ -86,26 +96,29 @@ impl Blocks for Zmm {
         zmm!(_mm512_xor_si512(self.0, other.0))
     }
     #[inline(always)]
-    fn equal(blocks: [Self; DEPTH], threshold: Self) -> Planes {
-        let mut planes = [0; DEPTH];
-        for i in 0..DEPTH {
+    fn equal(blocks: [Self; DEPTH], threshold: Self) -> Self {
+        let mut gathered = zmm!(_mm512_setzero_si512());
+        for (i, block) in blocks.into_iter().enumerate() {
             // SAFETY: as in the macro.
-            planes[i] = unsafe { _mm512_cmpeq_epu8_mask(blocks[i].0, threshold.0) };
+            let matches = unsafe { _mm512_cmpeq_epu8_mask(block.0, threshold.0) };
+            gathered = with_bit(gathered, matches, i);
         }
-        planes
+        gathered
     }
     #[inline(always)]
-    fn less(blocks: [Self; DEPTH], threshold: Self) -> Planes {
-        let mut planes = [0; DEPTH];
-        for i in 0..DEPTH {
+    fn less(blocks: [Self; DEPTH], threshold: Self) -> Self {
+        let mut gathered = zmm!(_mm512_setzero_si512());
+        for (i, block) in blocks.into_iter().enumerate() {
             // SAFETY: as in the macro.
-            planes[i] = unsafe { _mm512_cmplt_epu8_mask(blocks[i].0, threshold.0) };
+            let matches = unsafe { _mm512_cmplt_epu8_mask(block.0, threshold.0) };
+            gathered = with_bit(gathered, matches, i);
         }
-        planes
+        gathered
     }
     #[inline(always)]
-    fn place(word: usize, bit: usize) -> (usize, usize) {
-        (word * Self::LABELS + bit / 16, bit % 16)
+    fn non_zero(self) -> u64 {
+        // SAFETY: as in the macro.
+        unsafe { _mm512_test_epi8_mask(self.0, self.0) }
     }
     #[inline(always)]
     fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {
