@@ -20,6 +20,7 @@ macro_rules! per_case {
 }
 
 mod bad_input;
+mod bench;
 mod cases;
 mod identity;
 mod output;
