@@ -1,0 +1,135 @@
+//! Whole `init` and whole passes of `prove`, in memory and on disk, to be held against the kernels alone.
+#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use post_core::backend::{Backend, Cpu, LabelJob, Labels};
+use post_core::drive::{DirDrive, Drive};
+use post_core::identity::{AtxId, Challenge, Commitment, NodeId};
+use post_core::init::{CHECKPOINT_EVERY, Request, init};
+use post_core::params::{NetworkParams, ScryptParams};
+use post_core::pow::{LazyRandomX, Mode, Options};
+use post_core::prove::prove;
+use post_core::set::DataSet;
+use post_core::watch::{Event, Watch};
+
+/// About five seconds of two cores.
+const INIT_LABELS: u64 = 20_000;
+
+/// 128 MiB.
+const PROVE_LABELS: u64 = 8 << 20;
+
+/// Notes when a pass started and how far it came.
+struct Clock(Mutex<(Instant, u64, Duration)>);
+
+impl Watch for Clock {
+    fn event(&self, event: Event) {
+        let mut state = self.0.lock().unwrap();
+        match event {
+            Event::PassStarted { .. } => *state = (Instant::now(), 0, Duration::ZERO),
+            Event::Scanned { labels } => (state.1, state.2) = (labels, state.0.elapsed()),
+            _ => {}
+        }
+    }
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+fn places() -> Vec<(&'static str, PathBuf)> {
+    let memory = PathBuf::from("/dev/shm");
+    let mut places = vec![("disk", std::env::temp_dir())];
+    if memory.is_dir() {
+        places.push(("tmpfs", memory));
+    }
+    places
+}
+
+fn request(labels: u64, n: u32) -> Request {
+    let scrypt = ScryptParams { n, r: 1, p: 1 };
+    Request {
+        params: NetworkParams {
+            labels_per_unit: labels,
+            min_units: 1,
+            max_units: 1,
+            pow_difficulty: [0xff; 32],
+            scrypt,
+            ..NetworkParams::mainnet()
+        },
+        node_id: NodeId([1; 32]),
+        commitment_atx_id: AtxId([2; 32]),
+        units: 1,
+        max_file_size: 1 << 30,
+        files: None,
+        checkpoint_every: CHECKPOINT_EVERY,
+    }
+}
+
+fn drives(dir: &Path) -> Vec<Box<dyn Drive>> {
+    vec![Box::new(DirDrive::planned(dir).unwrap())]
+}
+
+fn clock() -> Clock {
+    Clock(Mutex::new((Instant::now(), 0, Duration::ZERO)))
+}
+
+fn inits(c: &mut Criterion) {
+    let mut group = c.benchmark_group("init");
+    group.sample_size(10).throughput(Throughput::Elements(INIT_LABELS));
+    let request = request(INIT_LABELS, 8192);
+    let mut cpu = Cpu::new(0).unwrap();
+    // The yardstick: the same labels, handed to nobody.
+    group.bench_function("to=nowhere", |b| {
+        b.iter(|| {
+            let labels = Labels::Range(Commitment([3; 32]), 0..INIT_LABELS);
+            let job = LabelJob { scrypt: request.params.scrypt, labels };
+            cpu.label(&job, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        });
+    });
+    for (name, place) in places() {
+        group.bench_function(format!("to={name}"), |b| {
+            b.iter(|| {
+                let dir = tempfile::tempdir_in(&place).unwrap();
+                init(&request, &drives(dir.path()), &[], &mut cpu, &clock()).unwrap();
+            });
+        });
+    }
+    group.finish();
+}
+
+fn proves(c: &mut Criterion) {
+    let mut group = c.benchmark_group("prove");
+    group.sample_size(10).throughput(Throughput::Bytes(PROVE_LABELS * 16));
+    let request = request(PROVE_LABELS, 2);
+    let mut cpu = Cpu::new(0).unwrap();
+    let randomx = LazyRandomX::new(Options::new(Mode::Light, 1));
+    for (name, place) in places() {
+        let dir = tempfile::tempdir_in(&place).unwrap();
+        init(&request, &drives(dir.path()), &[], &mut cpu, &clock()).unwrap();
+        let set = DataSet::open(drives(dir.path())).unwrap();
+        for nonces in [16, 64, 128, 288] {
+            group.bench_function(format!("from={name}/groups={}", nonces / 16), |b| {
+                b.iter_custom(|iterations| {
+                    // Only the pass counts, and it may end early: per label, then times all labels.
+                    let mut seconds = 0.0;
+                    for iteration in 0..iterations {
+                        let (challenge, clock) = (Challenge([iteration as u8; 32]), clock());
+                        // Sixteen nonces in a pass take several; the last one is measured.
+                        let _ = prove(&set, &request.params, &challenge, nonces, &mut cpu, &randomx, &clock);
+                        let (_, labels, took) = clock.0.into_inner().unwrap();
+                        seconds += took.as_secs_f64() / labels.max(1) as f64 * PROVE_LABELS as f64;
+                    }
+                    Duration::from_secs_f64(seconds)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, inits, proves);
+criterion_main!(benches);
