@@ -3,7 +3,8 @@
 
 use aes::Block;
 
-use super::{Hit, ScanJob};
+use super::{Hit, NonceGroup, ScanJob};
+use crate::difficulty::Difficulty;
 use crate::label::Label;
 
 /// Labels that go through the cipher together.
@@ -25,10 +26,10 @@ pub(super) fn scan(job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut V
                 }
                 group.cipher.encrypt_blocks(&mut blocks);
                 for (at, (label, block)) in labels.iter().zip(&blocks).enumerate() {
-                    let encrypted: &[u8; 16] = &block.0;
-                    for (lane, byte) in encrypted.iter().enumerate() {
-                        if *byte <= job.difficulty.msb && group.is_hit(lane, label, encrypted, job.difficulty) {
-                            hits.push(group.hit(lane, first + (eight * BLOCKS + at) as u64));
+                    for lane in 0..16 {
+                        if block.0[lane] <= job.difficulty.msb {
+                            let index = first + (eight * BLOCKS + at) as u64;
+                            look_closer(group, lane, index, label, &block.0, job.difficulty, hits);
                         }
                     }
                 }
@@ -36,5 +37,21 @@ pub(super) fn scan(job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut V
         }
         // Groups came one after the other; the order of the result is by label.
         hits[found..].sort_unstable();
+    }
+}
+
+/// One byte in 256 gets here.
+#[cold]
+fn look_closer(
+    group: &NonceGroup,
+    lane: usize,
+    index: u64,
+    label: &Label,
+    encrypted: &[u8; 16],
+    difficulty: Difficulty,
+    hits: &mut Vec<Hit>,
+) {
+    if group.is_hit(lane, label, encrypted, difficulty) {
+        hits.push(group.hit(lane, index));
     }
 }

@@ -13,8 +13,9 @@ use crate::label::Label;
 /// Labels that go through one cipher before the next: they stay in the first-level cache (16 KiB).
 const CHUNK: usize = 1024;
 
-/// Bytes of gathered bits of a chunk: one for 8 bytes of labels, padded to a whole step of the widest tier.
-const GATHERED: usize = CHUNK * 16 / DEPTH + MAX_LABELS * 16;
+/// Room for the gathered bits of a chunk: one byte for 8 bytes of labels, padded to a whole step of the widest tier. A power
+/// of two, so that a place is kept inside by a mask.
+const GATHERED: usize = (CHUNK * 16 / DEPTH + MAX_LABELS * 16).next_power_of_two();
 
 /// Bytes with a bit that are appended in a row without asking whether there are as many.
 const AT_ONCE: usize = 3;
