@@ -8,17 +8,20 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use post_core::backend::{Backend, Cpu, LabelJob, Labels};
+use post_core::difficulty::Difficulty;
 use post_core::drive::{DirDrive, Drive};
 use post_core::identity::{AtxId, Challenge, Commitment, NodeId};
 use post_core::init::{CHECKPOINT_EVERY, Request, init};
+use post_core::label::Label;
 use post_core::params::{NetworkParams, ScryptParams};
 use post_core::pow::{LazyRandomX, Mode, Options};
 use post_core::prove::prove;
+use post_core::scan::{NonceGroup, ScanJob};
 use post_core::set::DataSet;
 use post_core::watch::{Event, Watch};
 
-/// About five seconds of two cores.
-const INIT_LABELS: u64 = 20_000;
+/// A few seconds of a core.
+const INIT_LABELS: u64 = 8_192;
 
 /// 128 MiB.
 const PROVE_LABELS: u64 = 8 << 20;
@@ -38,6 +41,11 @@ impl Watch for Clock {
     fn stop(&self) -> bool {
         false
     }
+}
+
+/// All cores but one, which is left for reading and writing.
+fn kernel_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))
 }
 
 fn places() -> Vec<(&'static str, PathBuf)> {
@@ -81,7 +89,7 @@ fn inits(c: &mut Criterion) {
     let mut group = c.benchmark_group("init");
     group.sample_size(10).throughput(Throughput::Elements(INIT_LABELS));
     let request = request(INIT_LABELS, 8192);
-    let mut cpu = Cpu::new(0).unwrap();
+    let mut cpu = Cpu::new(kernel_threads()).unwrap();
     // The yardstick: the same labels, handed to nobody.
     group.bench_function("to=nowhere", |b| {
         b.iter(|| {
@@ -105,8 +113,25 @@ fn proves(c: &mut Criterion) {
     let mut group = c.benchmark_group("prove");
     group.sample_size(10).throughput(Throughput::Bytes(PROVE_LABELS * 16));
     let request = request(PROVE_LABELS, 2);
-    let mut cpu = Cpu::new(0).unwrap();
+    let mut cpu = Cpu::new(kernel_threads()).unwrap();
     let randomx = LazyRandomX::new(Options::new(Mode::Light, 1));
+    let groups: Vec<_> = (0..18).map(|group| NonceGroup::new(&Challenge([7; 32]), group, 0)).collect();
+    // The yardstick: labels that are in memory, scanned a megabyte at a time.
+    let labels: Vec<Label> =
+        (0..1 << 16).map(|i: u128| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_le_bytes()).collect();
+    for count in [1, 4, 8, 18] {
+        let groups: Vec<_> = groups[..count].iter().collect();
+        let difficulty = Difficulty::new(request.params.k1, PROVE_LABELS).unwrap();
+        let (job, mut hits) = (ScanJob { groups: &groups, difficulty }, Vec::new());
+        group.bench_function(format!("from=nowhere/groups={count}"), |b| {
+            b.iter(|| {
+                for _ in 0..PROVE_LABELS >> 16 {
+                    hits.clear();
+                    cpu.scan(&job, 0, &labels, &mut hits).unwrap();
+                }
+            });
+        });
+    }
     for (name, place) in places() {
         let dir = tempfile::tempdir_in(&place).unwrap();
         init(&request, &drives(dir.path()), &[], &mut cpu, &clock()).unwrap();

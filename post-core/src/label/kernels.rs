@@ -24,6 +24,8 @@ pub struct Variant {
     pub name: &'static str,
     /// Labels in a batch.
     pub(super) labels: usize,
+    /// Labels that go through `fill` and `walk` together; a batch is a multiple.
+    pub(super) stream: usize,
     /// Every so many lines of a table are kept; the rest is computed again.
     pub(super) gap: usize,
     pub(super) fill: PassFn,
@@ -58,6 +60,7 @@ macro_rules! kernels {
                 $($crate::label::kernels::Variant {
                     name: $alone,
                     labels: $groups * $streams * <$lanes as $crate::label::lanes::Lanes>::LABELS,
+                    stream: $groups * <$lanes as $crate::label::lanes::Lanes>::LABELS,
                     gap: $gap,
                     fill: pass::<$groups, 0, $groups, $gap>,
                     walk: pass::<0, $groups, $groups, $gap>,
@@ -66,6 +69,7 @@ macro_rules! kernels {
                 $($crate::label::kernels::Variant {
                     name: $dual,
                     labels: $pairs * <$lanes as $crate::label::lanes::Lanes>::LABELS,
+                    stream: 2 * <$lanes as $crate::label::lanes::Lanes>::LABELS,
                     gap: 1,
                     fill: pass::<2, 0, 2, 1>,
                     walk: pass::<0, 2, 2, 1>,

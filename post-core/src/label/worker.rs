@@ -175,8 +175,8 @@ impl Batches<'_> {
             self.expand(0, jobs);
             // SAFETY: see `pass`.
             unsafe {
-                (self.variant.fill)(&self.pass(0, 0));
-                (self.variant.walk)(&self.pass(0, 0));
+                (self.variant.fill)(&self.pass(0, 0, jobs.len()));
+                (self.variant.walk)(&self.pass(0, 0, jobs.len()));
             }
             self.compress(0, labels);
         }
@@ -184,6 +184,10 @@ impl Batches<'_> {
 
     /// Fills the table of each batch while it walks through that of the batch before.
     fn overlapping(&mut self, both: unsafe fn(&Pass), jobs: &[Job], labels: &mut [FullLabel]) {
+        if jobs.len() <= self.variant.labels {
+            return self.one_by_one(jobs, labels);
+        }
+        let full = self.variant.labels;
         let mut walking: Option<(usize, &mut [FullLabel])> = None;
         for (jobs, labels) in jobs.chunks(self.variant.labels).zip(labels.chunks_mut(self.variant.labels)) {
             let slot = walking.as_ref().map_or(0, |(slot, _)| 1 - slot);
@@ -191,9 +195,9 @@ impl Batches<'_> {
             // SAFETY: see `pass`; the two slots don't overlap.
             unsafe {
                 match walking.take() {
-                    None => (self.variant.fill)(&self.pass(slot, slot)),
+                    None => (self.variant.fill)(&self.pass(slot, slot, full)),
                     Some((other, done)) => {
-                        both(&self.pass(slot, other));
+                        both(&self.pass(slot, other, full));
                         self.compress(other, done);
                     }
                 }
@@ -202,20 +206,20 @@ impl Batches<'_> {
         }
         if let Some((slot, labels)) = walking {
             // SAFETY: see `pass`.
-            unsafe { (self.variant.walk)(&self.pass(slot, slot)) };
+            unsafe { (self.variant.walk)(&self.pass(slot, slot, full)) };
             self.compress(slot, labels);
         }
     }
 
-    /// The arguments of a pass. What a pass asks for holds: the kernels are there only where the processor has their
-    /// instructions, a slot has `labels` states and `labels · n / gap` lines, and every variant's `labels` is a multiple
-    /// of its streams'.
-    fn pass(&mut self, fill: usize, walk: usize) -> Pass {
-        let labels = self.variant.labels;
-        let table = labels * self.n / self.variant.gap;
+    /// The arguments of a pass over batches of `count` labels, at most the variant's. What a pass asks for holds: the kernels
+    /// are there only where the processor has their instructions, and a slot has `variant.labels` states and
+    /// `variant.labels · n / gap` lines; a short batch uses the first of them, in whole streams.
+    fn pass(&mut self, fill: usize, walk: usize, count: usize) -> Pass {
+        let (full, labels) = (self.variant.labels, count.next_multiple_of(self.variant.stream));
+        let table = full * self.n / self.variant.gap;
         let (states, tables) = (self.worker.states.as_mut_ptr(), self.worker.tables.as_mut_ptr());
         let half =
-            |slot: usize| Half { states: states.wrapping_add(slot * labels), table: tables.wrapping_add(slot * table) };
+            |slot: usize| Half { states: states.wrapping_add(slot * full), table: tables.wrapping_add(slot * table) };
         Pass { n: self.n, labels, fill: half(fill), walk: half(walk) }
     }
 
