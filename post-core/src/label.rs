@@ -7,6 +7,7 @@
 mod keccak;
 pub mod kernels;
 mod lanes;
+mod prefetch;
 pub mod reference;
 mod romix;
 mod scratch;

@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 
 use super::kernels::kernels;
 use super::lanes::{Lanes, Line, MAX_LABELS};
-use super::x86::{self, ROTATE_8, ROTATE_16};
+use super::x86::{ROTATE_8, ROTATE_16};
 
 kernels! {
     #[target_feature(enable = "avx2")]
@@ -118,13 +118,5 @@ impl Lanes for Ymm {
                 _mm256_store_si256(&raw mut (*lines)[1][i], _mm256_permute2x128_si256::<0x31>(low, high));
             }
         }
-    }
-    #[inline(always)]
-    fn prefetch(line: *const Line) {
-        x86::prefetch(line);
-    }
-    #[inline(always)]
-    fn prefetch_write(line: *const Line) {
-        x86::prefetch_write(line);
     }
 }

@@ -9,7 +9,6 @@ use std::arch::x86_64::{
 
 use super::kernels::kernels;
 use super::lanes::{Lanes, Line, MAX_LABELS};
-use super::x86;
 
 kernels! {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -138,13 +137,5 @@ impl Lanes for Zmm {
                 _mm512_store_si512(line.add(1).cast(), high[label].0);
             }
         }
-    }
-    #[inline(always)]
-    fn prefetch(line: *const Line) {
-        x86::prefetch(line);
-    }
-    #[inline(always)]
-    fn prefetch_write(line: *const Line) {
-        x86::prefetch_write(line);
     }
 }

@@ -79,11 +79,6 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// `lines` is valid for writes of `LABELS` lines.
     unsafe fn write(rows: [Self; 8], lines: *mut Line);
-
-    /// Asks for the line's memory, soon to be read. Any address is allowed.
-    fn prefetch(line: *const Line);
-    /// Asks for the line's memory, soon to be written. Any address is allowed.
-    fn prefetch_write(line: *const Line);
 }
 
 /// The pointers of `LABELS` lines that follow each other.

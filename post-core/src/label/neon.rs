@@ -6,7 +6,6 @@ use std::arch::aarch64::{
     vqtbl1q_u8, vreinterpretq_u8_u32, vreinterpretq_u16_u32, vreinterpretq_u32_u8, vreinterpretq_u32_u16, vrev32q_u16,
     vshlq_n_u32, vsriq_n_u32,
 };
-use std::arch::asm;
 
 use super::kernels::kernels;
 use super::lanes::{Lanes, Line, MAX_LABELS};
@@ -99,19 +98,5 @@ impl Lanes for Neon {
     unsafe fn write(rows: [Self; 8], line: *mut Line) {
         // SAFETY: as for `read`.
         unsafe { *line.cast() = rows }
-    }
-    #[inline(always)]
-    fn prefetch(line: *const Line) {
-        // SAFETY: a prefetch changes nothing and faults on no address.
-        unsafe {
-            asm!("prfm pldl1keep, [{0}]", "prfm pldl1keep, [{0}, #64]", in(reg) line, options(nostack, preserves_flags, readonly));
-        }
-    }
-    #[inline(always)]
-    fn prefetch_write(line: *const Line) {
-        // SAFETY: as above.
-        unsafe {
-            asm!("prfm pstl1keep, [{0}]", "prfm pstl1keep, [{0}, #64]", in(reg) line, options(nostack, preserves_flags, readonly));
-        }
     }
 }

@@ -108,10 +108,6 @@ impl Lanes for Words {
         // SAFETY: as for `read`.
         unsafe { *line.cast() = rows }
     }
-    #[inline(always)]
-    fn prefetch(_: *const Line) {}
-    #[inline(always)]
-    fn prefetch_write(_: *const Line) {}
 }
 
 /// SSE2, which every x86-64 processor has.
@@ -124,7 +120,6 @@ mod sse2 {
     };
 
     use super::super::lanes::{Lanes, Line, MAX_LABELS};
-    use super::super::x86;
 
     #[derive(Clone, Copy)]
     pub(super) struct Row(__m128i);
@@ -204,14 +199,6 @@ mod sse2 {
         unsafe fn write(rows: [Self; 8], line: *mut Line) {
             // SAFETY: as for `read`.
             unsafe { *line.cast() = rows }
-        }
-        #[inline(always)]
-        fn prefetch(line: *const Line) {
-            x86::prefetch(line);
-        }
-        #[inline(always)]
-        fn prefetch_write(line: *const Line) {
-            x86::prefetch_write(line);
         }
     }
 }

@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 use super::lanes::{Lanes, Line, MAX_LABELS, consecutive};
+use super::prefetch::{prefetch, prefetch_write};
 
 /// Fill steps that the request for a line's memory runs ahead of the write.
 const WRITE_AHEAD: usize = 2;
@@ -70,7 +71,7 @@ pub(super) unsafe fn pass<V: Lanes, const FILL: usize, const WALK: usize, const 
                 if step % GAP == 0 {
                     let line = fill.table.wrapping_add(step / GAP * labels + group * V::LABELS);
                     for i in 0..V::LABELS {
-                        V::prefetch_write(line.wrapping_add(WRITE_AHEAD * labels + i));
+                        prefetch_write(line.wrapping_add(WRITE_AHEAD * labels + i));
                     }
                     // SAFETY: step / GAP < n / GAP, and the group's labels are below `labels`.
                     unsafe { V::write(joined(first[g], second[g]), line) };
@@ -113,7 +114,7 @@ pub(super) unsafe fn pass<V: Lanes, const FILL: usize, const WALK: usize, const 
                     let at = second[FILL + w][0].first_words();
                     let lines = lookups::<V, GAP>(at, n, walk.table.wrapping_add(group * V::LABELS), labels);
                     for i in 0..V::LABELS {
-                        V::prefetch(lines[i]);
+                        prefetch(lines[i]);
                     }
                 }
             }

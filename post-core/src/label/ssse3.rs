@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 };
 
 use super::lanes::{Lanes, Line, MAX_LABELS};
-use super::x86::{self, ROTATE_8, ROTATE_16};
+use super::x86::{ROTATE_8, ROTATE_16};
 
 pub(super) mod legacy {
     use super::super::kernels::kernels;
@@ -112,13 +112,5 @@ impl Lanes for Xmm {
     unsafe fn write(rows: [Self; 8], line: *mut Line) {
         // SAFETY: as for `read`.
         unsafe { *line.cast() = rows }
-    }
-    #[inline(always)]
-    fn prefetch(line: *const Line) {
-        x86::prefetch(line);
-    }
-    #[inline(always)]
-    fn prefetch_write(line: *const Line) {
-        x86::prefetch_write(line);
     }
 }

@@ -39,6 +39,20 @@ fn gather(matches: [Neon; DEPTH]) -> Neon {
     gathered
 }
 
+/// One round. The instructions mix the key in before the round, not after it.
+#[inline]
+#[target_feature(enable = "aes,neon")]
+fn round(block: uint8x16_t, key: uint8x16_t) -> uint8x16_t {
+    vaesmcq_u8(vaeseq_u8(block, key))
+}
+
+/// The tenth round, and the key after it.
+#[inline]
+#[target_feature(enable = "aes,neon")]
+fn last_round(block: uint8x16_t, key: uint8x16_t, after: uint8x16_t) -> uint8x16_t {
+    veorq_u8(vaeseq_u8(block, key), after)
+}
+
 impl Blocks for Neon {
     const LABELS: usize = 1;
 
@@ -59,14 +73,13 @@ impl Blocks for Neon {
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
-        // These instructions mix the key in before a round, not after it.
         for key in &keys[..9] {
             for block in &mut blocks {
-                *block = neon!(vaesmcq_u8(vaeseq_u8(block.0, key.0)));
+                *block = neon!(round(block.0, key.0));
             }
         }
         for block in &mut blocks {
-            *block = neon!(veorq_u8(vaeseq_u8(block.0, keys[9].0), keys[10].0));
+            *block = neon!(last_round(block.0, keys[9].0, keys[10].0));
         }
         blocks
     }
@@ -104,14 +117,14 @@ impl Blocks for Neon {
         for i in 0..DEPTH {
             blocks[i] = Self::repeat(labels[i]);
         }
-        for round in 0..9 {
+        for number in 0..9 {
             for i in 0..DEPTH {
-                blocks[i] = neon!(vaesmcq_u8(vaeseq_u8(blocks[i].0, Self::repeat(&keys[i][round]).0)));
+                blocks[i] = neon!(round(blocks[i].0, Self::repeat(&keys[i][number]).0));
             }
         }
         let mut values = [0; DEPTH];
         for i in 0..DEPTH {
-            let last = neon!(vaeseq_u8(blocks[i].0, Self::repeat(&keys[i][9]).0)).xor(Self::repeat(&keys[i][10]));
+            let last = neon!(last_round(blocks[i].0, Self::repeat(&keys[i][9]).0, Self::repeat(&keys[i][10]).0));
             // SAFETY: as in the macro.
             values[i] = unsafe { vgetq_lane_u64::<0>(vreinterpretq_u64_u8(last.0)) };
         }
