@@ -4,12 +4,15 @@
 //! faster. A [`Worker`](worker::Worker) takes jobs through `keccak`, `romix` and `keccak` again; these are written once,
 //! over the registers ([`lanes`]) that each instruction tier has in a file of its own.
 
+#[cfg(target_arch = "x86_64")]
+mod columns;
 mod keccak;
 pub mod kernels;
 mod lanes;
 mod prefetch;
 pub mod reference;
 mod romix;
+mod rows;
 mod scratch;
 pub mod tier;
 pub(crate) mod tune;

@@ -2,19 +2,21 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi128_si32, _mm_load_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_castsi128_si256,
-    _mm256_cvtsi256_si32, _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_or_si256,
-    _mm256_permute2x128_si256, _mm256_set_epi32, _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_slli_epi32,
-    _mm256_srli_epi32, _mm256_store_si256, _mm256_xor_si256,
+    __m256i, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_load_si128, _mm256_add_epi32, _mm256_and_si256,
+    _mm256_andnot_si256, _mm256_castsi128_si256, _mm256_cvtsi256_si32, _mm256_extracti128_si256,
+    _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set_epi32,
+    _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_sll_epi64, _mm256_slli_epi32, _mm256_srl_epi64,
+    _mm256_srli_epi32, _mm256_store_si256, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
+use super::keccak::{self, Words};
 use super::kernels::kernels;
-use super::lanes::{Lanes, Line, MAX_LABELS};
+use super::lanes::{Lanes, Line, MAX_ROWS};
 use super::x86::{ROTATE_8, ROTATE_16};
 
 kernels! {
     #[target_feature(enable = "avx2")]
-    AVX2: Ymm, hash 4,
+    AVX2: Ymm, hash YmmWords,
     alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x4": 3 x 4 / 1, "2x4": 2 x 4 / 1, "3x2-gap2": 3 x 2 / 2],
     dual ["dual4": 4, "dual6": 6]
 }
@@ -43,7 +45,7 @@ impl Lanes for Ymm {
             .map(|mask| Self(unsafe { std::mem::transmute::<[[u8; 16]; 2], __m256i>(mask) }))
     }
     #[inline(always)]
-    fn lane_mask([a, b, ..]: [bool; MAX_LABELS]) -> Self {
+    fn lane_mask([a, b, ..]: [bool; MAX_ROWS]) -> Self {
         let (a, b) = (-i32::from(a), -i32::from(b));
         ymm!(_mm256_set_epi32(b, b, b, b, a, a, a, a))
     }
@@ -89,13 +91,13 @@ impl Lanes for Ymm {
     }
     #[inline(always)]
     #[allow(clippy::cast_sign_loss)]
-    fn first_words(self) -> [u32; MAX_LABELS] {
+    fn first_words(self) -> [u32; MAX_ROWS] {
         // SAFETY: as in the macro.
         let words = unsafe { (_mm256_cvtsi256_si32(self.0), _mm_cvtsi128_si32(_mm256_extracti128_si256::<1>(self.0))) };
         [words.0 as u32, words.1 as u32, 0, 0]
     }
     #[inline(always)]
-    unsafe fn read([a, b, ..]: [*const Line; MAX_LABELS]) -> [Self; 8] {
+    unsafe fn read([a, b, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
         let (a, b) = (a.cast::<[[u32; 4]; 8]>(), b.cast::<[[u32; 4]; 8]>());
         let mut rows = [Self::ZERO; 8];
         for (i, row) in rows.iter_mut().enumerate() {
@@ -118,5 +120,49 @@ impl Lanes for Ymm {
                 _mm256_store_si256(&raw mut (*lines)[1][i], _mm256_permute2x128_si256::<0x31>(low, high));
             }
         }
+    }
+}
+
+/// A 64-bit word of four labels.
+#[derive(Clone, Copy)]
+struct YmmWords(__m256i);
+
+macro_rules! words {
+    ($call:expr) => {
+        // SAFETY: as for `Ymm`.
+        YmmWords(unsafe { $call })
+    };
+}
+
+impl Words for YmmWords {
+    const LABELS: usize = 4;
+
+    #[inline(always)]
+    fn from_array(words: [u64; keccak::MAX_LABELS]) -> Self {
+        // SAFETY: 32 bytes are read, and there are 64.
+        words!(_mm256_loadu_si256(words.as_ptr().cast()))
+    }
+    #[inline(always)]
+    fn to_array(self) -> [u64; keccak::MAX_LABELS] {
+        let mut words = [0; keccak::MAX_LABELS];
+        // SAFETY: 32 bytes are written, and there is room for 64.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), self.0) };
+        words
+    }
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        words!(_mm256_xor_si256(self.0, other.0))
+    }
+    #[inline(always)]
+    fn rotate(self, bits: u32) -> Self {
+        let (left, right) = (bits.cast_signed(), 64 - bits.cast_signed());
+        words!(_mm256_or_si256(
+            _mm256_sll_epi64(self.0, _mm_cvtsi32_si128(left)),
+            _mm256_srl_epi64(self.0, _mm_cvtsi32_si128(right)),
+        ))
+    }
+    #[inline(always)]
+    fn chi(self, a: Self, b: Self) -> Self {
+        words!(_mm256_xor_si256(self.0, _mm256_andnot_si256(a.0, b.0)))
     }
 }

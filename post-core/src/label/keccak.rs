@@ -1,7 +1,8 @@
 //! The one-iteration PBKDF2 over HMAC with original-padding Keccak-512 that opens and closes every label, for several
 //! labels at once (FIPS 202 for the permutation, RFC 2104, RFC 8018, POST.md section 2).
 //!
-//! Written over arrays of words, one a label, which the compiler turns into the registers of the tier that asks.
+//! Written once over a register that holds the same word of several labels, [`Words`]. Left to itself, the compiler turns
+//! arrays of words into gathers and scatters, at a twentieth of the speed.
 
 // Positions in the state are what the algorithm is about.
 #![allow(clippy::needless_range_loop)]
@@ -9,11 +10,62 @@
 use super::Job;
 use super::lanes::Line;
 
-/// The same word of `L` labels.
-type Words<const L: usize> = [u64; L];
+/// The same 64-bit word of `LABELS` labels. As with [`Lanes`](super::lanes::Lanes), only code that has the tier's instructions
+/// calls these.
+pub(super) trait Words: Copy {
+    /// Labels side by side, at most [`MAX_LABELS`].
+    const LABELS: usize;
 
-/// The Keccak state of `L` labels.
-type State<const L: usize> = [Words<L>; 25];
+    /// The words of `LABELS` labels; the rest is of no use.
+    fn from_array(words: [u64; MAX_LABELS]) -> Self;
+    /// The way back; the rest is anything.
+    fn to_array(self) -> [u64; MAX_LABELS];
+
+    /// The same word everywhere.
+    #[inline(always)]
+    fn splat(word: u64) -> Self {
+        Self::from_array([word; MAX_LABELS])
+    }
+
+    /// Exclusive or.
+    fn xor(self, other: Self) -> Self;
+    /// Rotated left by 1 to 63 bits.
+    fn rotate(self, bits: u32) -> Self;
+    /// `self ^ (!a & b)`.
+    fn chi(self, a: Self, b: Self) -> Self;
+}
+
+/// Labels in the widest register.
+pub(super) const MAX_LABELS: usize = 8;
+
+/// One label at a time, for tiers whose registers would not make it faster.
+impl Words for u64 {
+    const LABELS: usize = 1;
+
+    #[inline(always)]
+    fn from_array([word, ..]: [u64; MAX_LABELS]) -> Self {
+        word
+    }
+    #[inline(always)]
+    fn to_array(self) -> [u64; MAX_LABELS] {
+        [self; MAX_LABELS]
+    }
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        self ^ other
+    }
+    #[inline(always)]
+    fn rotate(self, bits: u32) -> Self {
+        self.rotate_left(bits)
+    }
+    #[inline(always)]
+    fn chi(self, a: Self, b: Self) -> Self {
+        self ^ (!a & b)
+    }
+}
+
+/// The Keccak state of some labels.
+type State<W> = [W; 25];
 
 /// Words of a block: 72 B, the rate of Keccak-512.
 const RATE: usize = 9;
@@ -35,91 +87,96 @@ impl Keyed {
     pub(super) const ZERO: Self = Self { inner: [0; 25], outer: [0; 25] };
 }
 
-/// First half of up to `L` labels: the 128 B that ROMix starts from. `jobs`, `keyed` and `blocks` are equally many.
+/// One word of up to `W::LABELS` labels.
 #[inline(always)]
-pub(super) fn expand<const L: usize>(jobs: &[Job], keyed: &mut [Keyed], blocks: &mut [Line]) {
-    let mut inner = [[0; L]; 25];
-    for (lane, (commitment, index)) in jobs.iter().enumerate().take(L) {
-        // The password is as long as a block, so it is the HMAC key as it is.
-        for (word, bytes) in commitment.0.as_chunks::<8>().0.iter().enumerate() {
-            inner[word][lane] = u64::from_le_bytes(*bytes);
-        }
-        inner[4][lane] = *index;
+fn gather<W: Words>(labels: usize, word_of: impl Fn(usize) -> u64) -> W {
+    let mut words = [0; MAX_LABELS];
+    for (label, word) in words.iter_mut().enumerate().take(labels.min(W::LABELS)) {
+        *word = word_of(label);
     }
-    let mut outer = inner;
-    for word in 0..RATE {
-        for lane in 0..L {
-            inner[word][lane] ^= 0x3636_3636_3636_3636;
-            outer[word][lane] ^= 0x5c5c_5c5c_5c5c_5c5c;
-        }
+    W::from_array(words)
+}
+
+/// First half of up to `W::LABELS` labels: the 128 B that ROMix starts from. `jobs`, `keyed` and `blocks` are equally many.
+#[inline(always)]
+pub(super) fn expand<W: Words>(jobs: &[Job], keyed: &mut [Keyed], blocks: &mut [Line]) {
+    let mut inner = [W::splat(0x3636_3636_3636_3636); 25];
+    let mut outer = [W::splat(0x5c5c_5c5c_5c5c_5c5c); 25];
+    for word in RATE..25 {
+        (inner[word], outer[word]) = (W::splat(0), W::splat(0));
+    }
+    // The password is as long as a block, so it is the HMAC key as it is.
+    for word in 0..5 {
+        let key = gather::<W>(jobs.len(), |label| {
+            let (commitment, index) = &jobs[label];
+            commitment.0.as_chunks::<8>().0.get(word).map_or(*index, |bytes| u64::from_le_bytes(*bytes))
+        });
+        (inner[word], outer[word]) = (inner[word].xor(key), outer[word].xor(key));
     }
     permute(&mut inner);
     permute(&mut outer);
-    for (lane, keyed) in keyed.iter_mut().enumerate().take(L) {
-        for word in 0..25 {
-            (keyed.inner[word], keyed.outer[word]) = (inner[word][lane], outer[word][lane]);
+    for word in 0..25 {
+        let (inner, outer) = (inner[word].to_array(), outer[word].to_array());
+        for (label, keyed) in keyed.iter_mut().enumerate().take(W::LABELS) {
+            (keyed.inner[word], keyed.outer[word]) = (inner[label], outer[label]);
         }
     }
     for part in 0..2 {
         // The message is the block's number, counted from 1: four bytes, big-endian, and the padding.
         let mut state = inner;
-        for lane in 0..L {
-            state[0][lane] ^= (part as u64 + 1) << 24 | 1 << 32;
-            state[8][lane] ^= PAD_END;
-        }
+        state[0] = state[0].xor(W::splat((part as u64 + 1) << 24 | 1 << 32));
+        state[8] = state[8].xor(W::splat(PAD_END));
         permute(&mut state);
         let digest = finish(outer, &state);
-        for (lane, block) in blocks.iter_mut().enumerate().take(L) {
-            for word in 0..DIGEST {
-                let at = part * 16 + word * 2;
-                (block.0[at], block.0[at + 1]) = (digest[word][lane] as u32, (digest[word][lane] >> 32) as u32);
+        for word in 0..DIGEST {
+            let (at, words) = (part * 16 + word * 2, digest[word].to_array());
+            for (label, block) in blocks.iter_mut().enumerate().take(W::LABELS) {
+                (block.0[at], block.0[at + 1]) = (words[label] as u32, (words[label] >> 32) as u32);
             }
         }
     }
 }
 
-/// Second half of up to `L` labels: what ROMix left becomes the salt.
+/// Second half of up to `W::LABELS` labels: what ROMix left becomes the salt. All three are equally many.
 #[inline(always)]
-pub(super) fn compress<const L: usize>(blocks: &[Line], keyed: &[Keyed], labels: &mut [[u8; 32]]) {
-    let (mut state, mut outer, mut tail) = ([[0; L]; 25], [[0; L]; 25], [[0; L]; 7]);
-    for (lane, (block, keyed)) in blocks.iter().zip(keyed).enumerate().take(L) {
-        let salt = |word: usize| u64::from(block.0[2 * word]) | u64::from(block.0[2 * word + 1]) << 32;
-        for word in 0..25 {
-            (state[word][lane], outer[word][lane]) = (keyed.inner[word], keyed.outer[word]);
-        }
-        for word in 0..RATE {
-            state[word][lane] ^= salt(word);
-        }
-        for word in 0..7 {
-            tail[word][lane] = salt(RATE + word);
-        }
+pub(super) fn compress<W: Words>(blocks: &[Line], keyed: &[Keyed], labels: &mut [[u8; 32]]) {
+    let salt = |word: usize| {
+        gather::<W>(blocks.len(), |label| {
+            let block = &blocks[label].0;
+            u64::from(block[2 * word]) | u64::from(block[2 * word + 1]) << 32
+        })
+    };
+    let (mut state, mut outer) = ([W::splat(0); 25], [W::splat(0); 25]);
+    for word in 0..25 {
+        state[word] = gather(keyed.len(), |label| keyed[label].inner[word]);
+        outer[word] = gather(keyed.len(), |label| keyed[label].outer[word]);
+    }
+    for word in 0..RATE {
+        state[word] = state[word].xor(salt(word));
     }
     permute(&mut state);
-    for lane in 0..L {
-        for word in 0..7 {
-            state[word][lane] ^= tail[word][lane];
-        }
-        state[7][lane] ^= 1 << 24 | 1 << 32;
-        state[8][lane] ^= PAD_END;
+    for word in 0..7 {
+        state[word] = state[word].xor(salt(RATE + word));
     }
+    state[7] = state[7].xor(W::splat(1 << 24 | 1 << 32));
+    state[8] = state[8].xor(W::splat(PAD_END));
     permute(&mut state);
     let digest = finish(outer, &state);
-    for (lane, label) in labels.iter_mut().enumerate().take(L) {
-        for (word, bytes) in label.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            *bytes = digest[word][lane].to_le_bytes();
+    for word in 0..4 {
+        let words = digest[word].to_array();
+        for (label, out) in labels.iter_mut().enumerate().take(W::LABELS) {
+            out[8 * word..][..8].copy_from_slice(&words[label].to_le_bytes());
         }
     }
 }
 
 /// The outer hash of HMAC: the inner digest is its message.
 #[inline(always)]
-fn finish<const L: usize>(mut outer: State<L>, inner: &State<L>) -> State<L> {
-    for lane in 0..L {
-        for word in 0..DIGEST {
-            outer[word][lane] ^= inner[word][lane];
-        }
-        outer[8][lane] ^= 1 | PAD_END;
+fn finish<W: Words>(mut outer: State<W>, inner: &State<W>) -> State<W> {
+    for word in 0..DIGEST {
+        outer[word] = outer[word].xor(inner[word]);
     }
+    outer[8] = outer[8].xor(W::splat(1 | PAD_END));
     permute(&mut outer);
     outer
 }
@@ -151,57 +208,43 @@ const fn round_constants() -> [u64; 24] {
 /// Where rho and pi take the words after word 1, in the order of the walk, and by how many bits they are rotated.
 const PI: [usize; 24] = [10, 7, 11, 17, 18, 3, 5, 16, 8, 21, 24, 4, 15, 23, 19, 13, 12, 2, 20, 14, 22, 9, 6, 1];
 
-#[inline(always)]
-fn xor<const L: usize>(a: Words<L>, b: Words<L>) -> Words<L> {
-    let mut out = a;
-    for lane in 0..L {
-        out[lane] ^= b[lane];
-    }
-    out
+/// Steps of the walk, written out: a loop that the compiler leaves one would keep the state in memory.
+macro_rules! rho_pi {
+    ($state:ident, $moving:ident, $($step:literal)*) => {
+        $({
+            const TO: usize = PI[$step];
+            const BITS: u32 = ($step + 1) * ($step + 2) / 2 % 64;
+            let next = $state[TO];
+            $state[TO] = $moving.rotate(BITS);
+            $moving = next;
+        })*
+        // The walk ends where it began.
+        let _ = $moving;
+    };
 }
 
+/// Keccak-f[1600] of every label's state.
 #[inline(always)]
-fn rotate<const L: usize>(a: Words<L>, bits: u32) -> Words<L> {
-    let mut out = a;
-    for lane in 0..L {
-        out[lane] = out[lane].rotate_left(bits);
-    }
-    out
-}
-
-/// Keccak-f[1600] of `L` states.
-#[inline(always)]
-fn permute<const L: usize>(state: &mut State<L>) {
+fn permute<W: Words>(state: &mut State<W>) {
     for constant in ROUND_CONSTANTS {
-        let mut column = [[0; L]; 5];
+        let mut column = [state[0]; 5];
         for x in 0..5 {
-            column[x] = xor(xor(xor(state[x], state[x + 5]), xor(state[x + 10], state[x + 15])), state[x + 20]);
+            column[x] = state[x].xor(state[x + 5]).xor(state[x + 10]).xor(state[x + 15]).xor(state[x + 20]);
         }
         for x in 0..5 {
-            let change = xor(column[(x + 4) % 5], rotate(column[(x + 1) % 5], 1));
+            let change = column[(x + 4) % 5].xor(column[(x + 1) % 5].rotate(1));
             for y in 0..5 {
-                state[x + 5 * y] = xor(state[x + 5 * y], change);
+                state[x + 5 * y] = state[x + 5 * y].xor(change);
             }
         }
         let mut moving = state[1];
-        let mut bits = 0;
-        for step in 0..24 {
-            bits += step as u32 + 1;
-            let next = state[PI[step]];
-            state[PI[step]] = rotate(moving, bits % 64);
-            moving = next;
-        }
+        rho_pi!(state, moving, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
         for y in 0..5 {
             let row = [state[5 * y], state[5 * y + 1], state[5 * y + 2], state[5 * y + 3], state[5 * y + 4]];
             for x in 0..5 {
-                let (next, after) = (row[(x + 1) % 5], row[(x + 2) % 5]);
-                for lane in 0..L {
-                    state[5 * y + x][lane] = row[x][lane] ^ (!next[lane] & after[lane]);
-                }
+                state[5 * y + x] = row[x].chi(row[(x + 1) % 5], row[(x + 2) % 5]);
             }
         }
-        for lane in 0..L {
-            state[0][lane] ^= constant;
-        }
+        state[0] = state[0].xor(W::splat(constant));
     }
 }

@@ -47,12 +47,14 @@ impl Variant {
     }
 }
 
-/// The entry points of a tier: `$lanes` is its register, `$hash` the labels that Keccak takes together; each variant is
-/// `name: groups × streams, gap` or `name: dual streams`.
+/// The entry points of a tier: `$lanes` is its register, `$hash` what Keccak takes. Each variant is
+/// `name: groups x streams / gap`, or `name: streams` of one filling and one walking group: `alone` and `dual` in rows,
+/// `wide` in columns.
 macro_rules! kernels {
-    ($(#[$feature:meta])* $name:ident: $lanes:ty, hash $hash:literal,
+    ($(#[$feature:meta])* $name:ident: $lanes:ty, hash $hash:ty,
      alone [$($alone:literal: $groups:literal x $streams:literal / $gap:literal),*],
-     dual [$($dual:literal: $pairs:literal),*]) => {
+     dual [$($dual:literal: $pairs:literal),*]
+     $(, wide [$($wide:literal: $wide_streams:literal),*])?) => {
         pub(in crate::label) static $name: $crate::label::kernels::Kernels = $crate::label::kernels::Kernels {
             expand,
             compress,
@@ -62,8 +64,8 @@ macro_rules! kernels {
                     labels: $groups * $streams * <$lanes as $crate::label::lanes::Lanes>::LABELS,
                     stream: $groups * <$lanes as $crate::label::lanes::Lanes>::LABELS,
                     gap: $gap,
-                    fill: pass::<$groups, 0, $groups, $gap>,
-                    walk: pass::<0, $groups, $groups, $gap>,
+                    fill: pass::<$crate::label::rows::Rows<$lanes>, $groups, 0, $groups, $gap>,
+                    walk: pass::<$crate::label::rows::Rows<$lanes>, 0, $groups, $groups, $gap>,
                     both: None,
                 },)*
                 $($crate::label::kernels::Variant {
@@ -71,10 +73,19 @@ macro_rules! kernels {
                     labels: $pairs * <$lanes as $crate::label::lanes::Lanes>::LABELS,
                     stream: 2 * <$lanes as $crate::label::lanes::Lanes>::LABELS,
                     gap: 1,
-                    fill: pass::<2, 0, 2, 1>,
-                    walk: pass::<0, 2, 2, 1>,
-                    both: Some(pass::<1, 1, 2, 1>),
+                    fill: pass::<$crate::label::rows::Rows<$lanes>, 2, 0, 2, 1>,
+                    walk: pass::<$crate::label::rows::Rows<$lanes>, 0, 2, 2, 1>,
+                    both: Some(pass::<$crate::label::rows::Rows<$lanes>, 1, 1, 2, 1>),
                 },)*
+                $($($crate::label::kernels::Variant {
+                    name: $wide,
+                    labels: $wide_streams * 16,
+                    stream: 16,
+                    gap: 1,
+                    fill: pass::<$crate::label::columns::Columns<$lanes>, 1, 0, 1, 1>,
+                    walk: pass::<$crate::label::columns::Columns<$lanes>, 0, 1, 1, 1>,
+                    both: None,
+                },)*)?
             ],
         };
 
@@ -82,11 +93,17 @@ macro_rules! kernels {
         /// The processor has this tier's instructions; see `romix::pass`.
         $(#[$feature])*
         #[allow(unsafe_code)]
-        unsafe fn pass<const FILL: usize, const WALK: usize, const G: usize, const GAP: usize>(
+        unsafe fn pass<
+            H: $crate::label::lanes::Half,
+            const FILL: usize,
+            const WALK: usize,
+            const G: usize,
+            const GAP: usize,
+        >(
             pass: &$crate::label::romix::Pass,
         ) {
             // SAFETY: the caller's promise.
-            unsafe { $crate::label::romix::pass::<$lanes, FILL, WALK, G, GAP>(pass) }
+            unsafe { $crate::label::romix::pass::<H, FILL, WALK, G, GAP>(pass) }
         }
 
         /// # Safety
@@ -98,7 +115,8 @@ macro_rules! kernels {
             keyed: &mut [$crate::label::keccak::Keyed],
             blocks: &mut [$crate::label::lanes::Line],
         ) {
-            let lanes = jobs.chunks($hash).zip(keyed.chunks_mut($hash)).zip(blocks.chunks_mut($hash));
+            let at_once = <$hash as $crate::label::keccak::Words>::LABELS;
+            let lanes = jobs.chunks(at_once).zip(keyed.chunks_mut(at_once)).zip(blocks.chunks_mut(at_once));
             for ((jobs, keyed), blocks) in lanes {
                 $crate::label::keccak::expand::<$hash>(jobs, keyed, blocks);
             }
@@ -113,7 +131,8 @@ macro_rules! kernels {
             keyed: &[$crate::label::keccak::Keyed],
             labels: &mut [$crate::label::FullLabel],
         ) {
-            let lanes = blocks.chunks($hash).zip(keyed.chunks($hash)).zip(labels.chunks_mut($hash));
+            let at_once = <$hash as $crate::label::keccak::Words>::LABELS;
+            let lanes = blocks.chunks(at_once).zip(keyed.chunks(at_once)).zip(labels.chunks_mut(at_once));
             for ((blocks, keyed), labels) in lanes {
                 $crate::label::keccak::compress::<$hash>(blocks, keyed, labels);
             }

@@ -1,9 +1,12 @@
-//! What the label kernel asks of a register: one row of four 32-bit words of one or more labels, side by side.
+//! What the label kernel asks of a register.
 //!
-//! Every instruction tier has one type that implements [`Lanes`], in a file of its own. The kernel in
-//! [`romix`](super::romix) is written once, for all of them.
+//! The kernel in [`romix`](super::romix) is written once, over a [`Half`] of ROMix's state: half a line of some labels.
+//! There are two ways to lay it out, [`Rows`](super::rows::Rows) and [`Columns`](super::columns::Columns), and these are
+//! written once over a register, [`Lanes`], which every instruction tier has in a file of its own.
 
 #![allow(unsafe_code)]
+
+use super::prefetch::{prefetch, prefetch_write};
 
 /// ROMix's unit of storage, 128 B of one label: two halves of four rows.
 #[derive(Clone, Copy)]
@@ -14,15 +17,86 @@ impl Line {
     pub(super) const ZERO: Self = Self([0; 32]);
 }
 
+/// Labels that any [`Half`] holds at most.
+pub(super) const MAX_LABELS: usize = 16;
+
+/// 64 B of `LABELS` labels: one ChaCha state of each. What [`Lanes`] says of calling its methods holds here too.
+pub(super) trait Half: Copy {
+    /// Labels side by side, at most [`MAX_LABELS`].
+    const LABELS: usize;
+
+    /// All bits clear.
+    const ZERO: Self;
+
+    /// See [`Lanes::Masks`].
+    type Masks: Copy;
+
+    /// See [`Lanes::masks`].
+    fn masks() -> Self::Masks;
+
+    /// Exclusive or.
+    fn xor(&self, other: &Self) -> Self;
+
+    /// Exclusive or of three.
+    fn xor3(&self, b: &Self, c: &Self) -> Self;
+
+    /// The labels of `a` where `which`, else those of `b`.
+    fn choose(which: [bool; MAX_LABELS], a: &Self, b: &Self) -> Self;
+
+    /// The first word of every label.
+    fn first_words(&self) -> [u32; MAX_LABELS];
+
+    /// Both halves of `LABELS` lines: one line a label, of any place.
+    ///
+    /// # Safety
+    /// The first `LABELS` pointers are valid for reads.
+    unsafe fn read(lines: [*const Line; MAX_LABELS]) -> [Self; 2];
+
+    /// Writes `LABELS` lines next to each other.
+    ///
+    /// # Safety
+    /// `lines` is valid for writes of `LABELS` lines.
+    unsafe fn write(halves: [Self; 2], lines: *mut Line);
+
+    /// The same to a table, which is read much later and in another order.
+    ///
+    /// # Safety
+    /// As for [`Half::write`], and the lines are not read before [`Half::settle`].
+    #[inline(always)]
+    unsafe fn keep(halves: [Self; 2], lines: *mut Line) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::write(halves, lines) };
+    }
+
+    /// Ends the writing of a table.
+    #[inline(always)]
+    fn settle() {}
+
+    /// Asks for a line of a table that [`Half::read`] is soon to read.
+    #[inline(always)]
+    fn ask(line: *const Line) {
+        prefetch(line);
+    }
+
+    /// Asks for a line of a table that [`Half::keep`] is soon to write.
+    #[inline(always)]
+    fn ask_to_keep(line: *const Line) {
+        prefetch_write(line);
+    }
+
+    /// ChaCha with 8 rounds and the feed-forward of its input, on `G` states at once.
+    fn chacha8<const G: usize>(states: &mut [Self; G], masks: Self::Masks);
+}
+
 /// Labels in the widest register.
-pub(super) const MAX_LABELS: usize = 4;
+pub(super) const MAX_ROWS: usize = 4;
 
 /// A register with one row of `LABELS` labels. Row words are little-endian, the first in the lowest bits.
 ///
 /// The methods are safe to call only where the processor has the tier's instructions. A value can't be had elsewhere:
 /// the types are private to their tier, whose entry points ask for those instructions.
 pub(super) trait Lanes: Copy {
-    /// Labels side by side, at most [`MAX_LABELS`].
+    /// Labels side by side, at most [`MAX_ROWS`].
     const LABELS: usize;
 
     /// All bits clear.
@@ -35,7 +109,7 @@ pub(super) trait Lanes: Copy {
     fn masks() -> Self::Masks;
 
     /// All bits of a label's lane set where `on`, else clear.
-    fn lane_mask(on: [bool; MAX_LABELS]) -> Self;
+    fn lane_mask(on: [bool; MAX_ROWS]) -> Self;
 
     /// Wrapping addition, word by word.
     fn add(self, other: Self) -> Self;
@@ -66,13 +140,13 @@ pub(super) trait Lanes: Copy {
     fn turn3(self) -> Self;
 
     /// The first word of every label's row.
-    fn first_words(self) -> [u32; MAX_LABELS];
+    fn first_words(self) -> [u32; MAX_ROWS];
 
     /// The rows of `LABELS` lines: one line a label, of any place.
     ///
     /// # Safety
     /// The first `LABELS` pointers are valid for reads.
-    unsafe fn read(lines: [*const Line; MAX_LABELS]) -> [Self; 8];
+    unsafe fn read(lines: [*const Line; MAX_ROWS]) -> [Self; 8];
 
     /// Writes `LABELS` lines next to each other.
     ///
@@ -81,8 +155,49 @@ pub(super) trait Lanes: Copy {
     unsafe fn write(rows: [Self; 8], lines: *mut Line);
 }
 
-/// The pointers of `LABELS` lines that follow each other.
+/// A register of 16 words, which may also be one word of each of 16 labels.
+#[cfg(target_arch = "x86_64")]
+pub(super) trait Square: Lanes {
+    /// Within each quarter of four words: word `j` of register `i` becomes word `i` of register `j`.
+    fn turn_within_quarters(registers: [Self; 4]) -> [Self; 4];
+
+    /// Quarter `j` of register `i` becomes quarter `i` of register `j`.
+    fn turn_quarters(registers: [Self; 4]) -> [Self; 4];
+
+    /// All words.
+    fn words(self) -> [u32; 16];
+
+    /// All bits of a word set where `on`, else clear.
+    fn word_mask(on: [bool; 16]) -> Self;
+
+    /// The 16 B at place `at`, 0 … 7, of four lines, one after the other.
+    ///
+    /// # Safety
+    /// The pointers are valid for reads.
+    unsafe fn load_quarters(lines: [*const Line; 4], at: usize) -> Self;
+
+    /// Writes a line.
+    ///
+    /// # Safety
+    /// The pointer is valid for writes.
+    unsafe fn store(halves: [Self; 2], line: *mut Line);
+
+    /// Writes a line past the caches, without reading what was there.
+    ///
+    /// # Safety
+    /// The pointer is valid for writes, and the line is not read before [`Square::settle`].
+    unsafe fn store_past_caches(halves: [Self; 2], line: *mut Line);
+
+    /// Lets what was written past the caches arrive.
+    fn settle();
+}
+
+/// The pointers of lines that follow each other.
 #[inline(always)]
 pub(super) fn consecutive(first: *const Line) -> [*const Line; MAX_LABELS] {
-    [first, first.wrapping_add(1), first.wrapping_add(2), first.wrapping_add(3)]
+    let mut lines = [first; MAX_LABELS];
+    for (i, line) in lines.iter_mut().enumerate() {
+        *line = first.wrapping_add(i);
+    }
+    lines
 }

@@ -8,11 +8,11 @@ use std::arch::aarch64::{
 };
 
 use super::kernels::kernels;
-use super::lanes::{Lanes, Line, MAX_LABELS};
+use super::lanes::{Lanes, Line, MAX_ROWS};
 
 kernels! {
     #[target_feature(enable = "neon")]
-    NEON: Neon, hash 2,
+    NEON: Neon, hash u64,
     alone ["4x1": 4 x 1 / 1, "3x1": 3 x 1 / 1, "3x1-gap2": 3 x 1 / 2],
     dual ["dual4": 4]
 }
@@ -41,7 +41,7 @@ impl Lanes for Neon {
         unsafe { vld1q_u8(rotate_8.as_ptr()) }
     }
     #[inline(always)]
-    fn lane_mask([on, ..]: [bool; MAX_LABELS]) -> Self {
+    fn lane_mask([on, ..]: [bool; MAX_ROWS]) -> Self {
         neon!(vdupq_n_u32(if on { u32::MAX } else { 0 }))
     }
     #[inline(always)]
@@ -85,12 +85,12 @@ impl Lanes for Neon {
         neon!(vextq_u32::<3>(self.0, self.0))
     }
     #[inline(always)]
-    fn first_words(self) -> [u32; MAX_LABELS] {
+    fn first_words(self) -> [u32; MAX_ROWS] {
         // SAFETY: as in the macro.
         [unsafe { vgetq_lane_u32::<0>(self.0) }, 0, 0, 0]
     }
     #[inline(always)]
-    unsafe fn read([line, ..]: [*const Line; MAX_LABELS]) -> [Self; 8] {
+    unsafe fn read([line, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
         // SAFETY: the caller's promise; a line is eight aligned registers.
         unsafe { *line.cast() }
     }

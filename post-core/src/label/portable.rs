@@ -5,10 +5,10 @@
 
 use super::kernels::kernels;
 #[cfg(any(test, not(target_arch = "x86_64")))]
-use super::lanes::{Lanes, Line, MAX_LABELS};
+use super::lanes::{Lanes, Line, MAX_ROWS};
 
 kernels! {
-    PORTABLE: Native, hash 1,
+    PORTABLE: Native, hash u64,
     alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
     dual ["dual4": 4]
 }
@@ -46,7 +46,7 @@ impl Lanes for Words {
     #[inline(always)]
     fn masks() {}
     #[inline(always)]
-    fn lane_mask([on, ..]: [bool; MAX_LABELS]) -> Self {
+    fn lane_mask([on, ..]: [bool; MAX_ROWS]) -> Self {
         Self([if on { u32::MAX } else { 0 }; 4])
     }
     #[inline(always)]
@@ -93,12 +93,12 @@ impl Lanes for Words {
         Self([d, a, b, c])
     }
     #[inline(always)]
-    fn first_words(self) -> [u32; MAX_LABELS] {
+    fn first_words(self) -> [u32; MAX_ROWS] {
         [self.0[0], 0, 0, 0]
     }
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn read([line, ..]: [*const Line; MAX_LABELS]) -> [Self; 8] {
+    unsafe fn read([line, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
         // SAFETY: the caller's promise; a line is eight rows of words.
         unsafe { *line.cast() }
     }
@@ -119,7 +119,7 @@ mod sse2 {
         _mm_shufflehi_epi16, _mm_shufflelo_epi16, _mm_slli_epi32, _mm_srli_epi32, _mm_xor_si128,
     };
 
-    use super::super::lanes::{Lanes, Line, MAX_LABELS};
+    use super::super::lanes::{Lanes, Line, MAX_ROWS};
 
     #[derive(Clone, Copy)]
     pub(super) struct Row(__m128i);
@@ -140,7 +140,7 @@ mod sse2 {
         #[inline(always)]
         fn masks() {}
         #[inline(always)]
-        fn lane_mask([on, ..]: [bool; MAX_LABELS]) -> Self {
+        fn lane_mask([on, ..]: [bool; MAX_ROWS]) -> Self {
             sse2!(_mm_set1_epi32(-i32::from(on)))
         }
         #[inline(always)]
@@ -186,12 +186,12 @@ mod sse2 {
         }
         #[inline(always)]
         #[allow(clippy::cast_sign_loss)]
-        fn first_words(self) -> [u32; MAX_LABELS] {
+        fn first_words(self) -> [u32; MAX_ROWS] {
             // SAFETY: as in the macro.
             [unsafe { _mm_cvtsi128_si32(self.0) } as u32, 0, 0, 0]
         }
         #[inline(always)]
-        unsafe fn read([line, ..]: [*const Line; MAX_LABELS]) -> [Self; 8] {
+        unsafe fn read([line, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
             // SAFETY: the caller's promise; a line is eight aligned registers.
             unsafe { *line.cast() }
         }
@@ -213,7 +213,7 @@ mod tests {
     use crate::params::ScryptParams;
 
     kernels! {
-        WORDS: Words, hash 1,
+        WORDS: Words, hash u64,
         alone ["3x1": 3 x 1 / 1],
         dual []
     }
@@ -223,7 +223,7 @@ mod tests {
     #[allow(unsafe_code)]
     fn rows_of_plain_words_equal_the_reference() {
         use super::super::keccak::Keyed;
-        use super::super::romix::{Half, Pass};
+        use super::super::romix::{Batch, Pass};
         let n = 64;
         let jobs = [(Commitment([4; 32]), 7), (Commitment([5; 32]), 1 << 40), (Commitment([6; 32]), u64::MAX)];
         let (mut states, mut keyed, mut table) = ([Line::ZERO; 3], [Keyed::ZERO; 3], vec![Line::ZERO; 3 * n]);
@@ -231,7 +231,7 @@ mod tests {
         // SAFETY: plain words need no instructions; three labels have three states and n lines each.
         unsafe {
             (WORDS.expand)(&jobs, &mut keyed, &mut states);
-            let half = Half { states: states.as_mut_ptr(), table: table.as_mut_ptr() };
+            let half = Batch { states: states.as_mut_ptr(), table: table.as_mut_ptr() };
             let pass = Pass { n, labels: 3, fill: half, walk: half };
             (WORDS.variants[0].fill)(&pass);
             (WORDS.variants[0].walk)(&pass);

@@ -20,6 +20,16 @@ pub(super) fn prefetch(line: *const Line) {
     let _ = line;
 }
 
+/// The same, but for the second-level cache, which waits for more lines at a time.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn prefetch_second_level(line: *const Line) {
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("prefetcht1 [{0}]", "prefetcht1 [{0} + 64]", in(reg) line, options(nostack, preserves_flags, readonly));
+    }
+}
+
 /// Asks for both cache lines of a line, to be written. The few x86-64 processors without `prefetchw` do nothing.
 #[inline(always)]
 pub(super) fn prefetch_write(line: *const Line) {

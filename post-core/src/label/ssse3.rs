@@ -7,14 +7,14 @@ use std::arch::x86_64::{
     _mm_shuffle_epi32, _mm_slli_epi32, _mm_srli_epi32, _mm_xor_si128,
 };
 
-use super::lanes::{Lanes, Line, MAX_LABELS};
+use super::lanes::{Lanes, Line, MAX_ROWS};
 use super::x86::{ROTATE_8, ROTATE_16};
 
 pub(super) mod legacy {
     use super::super::kernels::kernels;
     kernels! {
         #[target_feature(enable = "ssse3")]
-        SSSE3: super::Xmm, hash 2,
+        SSSE3: super::Xmm, hash u64,
         alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
         dual ["dual4": 4]
     }
@@ -24,7 +24,7 @@ pub(super) mod vex {
     use super::super::kernels::kernels;
     kernels! {
         #[target_feature(enable = "avx")]
-        AVX: super::Xmm, hash 2,
+        AVX: super::Xmm, hash u64,
         alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
         dual ["dual4": 4]
     }
@@ -54,7 +54,7 @@ impl Lanes for Xmm {
             .map(|mask| Self(unsafe { std::mem::transmute::<[u8; 16], __m128i>(mask) }))
     }
     #[inline(always)]
-    fn lane_mask([on, ..]: [bool; MAX_LABELS]) -> Self {
+    fn lane_mask([on, ..]: [bool; MAX_ROWS]) -> Self {
         xmm!(_mm_set1_epi32(-i32::from(on)))
     }
     #[inline(always)]
@@ -99,12 +99,12 @@ impl Lanes for Xmm {
     }
     #[inline(always)]
     #[allow(clippy::cast_sign_loss)]
-    fn first_words(self) -> [u32; MAX_LABELS] {
+    fn first_words(self) -> [u32; MAX_ROWS] {
         // SAFETY: as in the macro.
         [unsafe { _mm_cvtsi128_si32(self.0) } as u32, 0, 0, 0]
     }
     #[inline(always)]
-    unsafe fn read([line, ..]: [*const Line; MAX_LABELS]) -> [Self; 8] {
+    unsafe fn read([line, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
         // SAFETY: the caller's promise; a line is eight aligned registers.
         unsafe { *line.cast() }
     }

@@ -7,7 +7,7 @@ use super::keccak::Keyed;
 use super::kernels::{Kernels, Variant};
 use super::lanes::Line;
 use super::reference;
-use super::romix::{Half, Pass};
+use super::romix::{Batch, Pass};
 use super::scratch::Scratch;
 use super::tier::Tier;
 use super::{Block, FullLabel, Job};
@@ -219,7 +219,7 @@ impl Batches<'_> {
         let table = full * self.n / self.variant.gap;
         let (states, tables) = (self.worker.states.as_mut_ptr(), self.worker.tables.as_mut_ptr());
         let half =
-            |slot: usize| Half { states: states.wrapping_add(slot * full), table: tables.wrapping_add(slot * table) };
+            |slot: usize| Batch { states: states.wrapping_add(slot * full), table: tables.wrapping_add(slot * table) };
         Pass { n: self.n, labels, fill: half(fill), walk: half(walk) }
     }
 

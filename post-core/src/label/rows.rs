@@ -1,0 +1,124 @@
+//! Half a state in four registers, a row of four words each: labels lie side by side in a register.
+//!
+//! Lines are read and written almost as they are. The price is that ChaCha has to turn rows before and after it works on
+//! diagonals. Registers are few, so several groups go through each step together, and the processor always has an
+//! independent instruction to run.
+
+// Groups and rows are indexed on both sides of most steps; iterators would hide which is which.
+#![allow(clippy::needless_range_loop)]
+#![allow(unsafe_code)]
+
+use super::lanes::{Half, Lanes, Line, MAX_LABELS, MAX_ROWS};
+
+/// The four rows.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<V>([V; 4]);
+
+impl<V: Lanes> Half for Rows<V> {
+    const LABELS: usize = V::LABELS;
+    const ZERO: Self = Self([V::ZERO; 4]);
+    type Masks = V::Masks;
+
+    #[inline(always)]
+    fn masks() -> V::Masks {
+        V::masks()
+    }
+    #[inline(always)]
+    fn xor(&self, other: &Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a.xor(e), b.xor(f), c.xor(g), d.xor(h)])
+    }
+    #[inline(always)]
+    fn xor3(&self, b: &Self, c: &Self) -> Self {
+        let mut out = *self;
+        for row in 0..4 {
+            out.0[row] = self.0[row].xor3(b.0[row], c.0[row]);
+        }
+        out
+    }
+    #[inline(always)]
+    fn choose(which: [bool; MAX_LABELS], a: &Self, b: &Self) -> Self {
+        let mask = V::lane_mask(first_four(which));
+        let mut out = *a;
+        for row in 0..4 {
+            out.0[row] = V::choose(mask, a.0[row], b.0[row]);
+        }
+        out
+    }
+    #[inline(always)]
+    fn first_words(&self) -> [u32; MAX_LABELS] {
+        let [a, b, c, d] = self.0[0].first_words();
+        let mut words = [0; MAX_LABELS];
+        (words[0], words[1], words[2], words[3]) = (a, b, c, d);
+        words
+    }
+    #[inline(always)]
+    unsafe fn read(lines: [*const Line; MAX_LABELS]) -> [Self; 2] {
+        // SAFETY: the caller's promise.
+        let [a, b, c, d, e, f, g, h] = unsafe { V::read(first_four(lines)) };
+        [Self([a, b, c, d]), Self([e, f, g, h])]
+    }
+    #[inline(always)]
+    unsafe fn write([first, second]: [Self; 2], lines: *mut Line) {
+        let ([a, b, c, d], [e, f, g, h]) = (first.0, second.0);
+        // SAFETY: the caller's promise.
+        unsafe { V::write([a, b, c, d, e, f, g, h], lines) };
+    }
+    #[inline(always)]
+    fn chacha8<const G: usize>(states: &mut [Self; G], masks: V::Masks) {
+        let input = *states;
+        for _ in 0..4 {
+            quarter_rounds(states, masks);
+            // Turning the rows brings the diagonals into the columns, and back.
+            for g in 0..G {
+                let [a, b, c, d] = states[g].0;
+                states[g].0 = [a, b.turn1(), c.turn2(), d.turn3()];
+            }
+            quarter_rounds(states, masks);
+            for g in 0..G {
+                let [a, b, c, d] = states[g].0;
+                states[g].0 = [a, b.turn3(), c.turn2(), d.turn1()];
+            }
+        }
+        for g in 0..G {
+            for row in 0..4 {
+                states[g].0[row] = states[g].0[row].add(input[g].0[row]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn first_four<T: Copy>(all: [T; MAX_LABELS]) -> [T; MAX_ROWS] {
+    [all[0], all[1], all[2], all[3]]
+}
+
+/// Four quarter rounds side by side, of every label. Each step is done for all groups before the next: the steps of one
+/// group depend on each other.
+#[inline(always)]
+fn quarter_rounds<V: Lanes, const G: usize>(states: &mut [Rows<V>; G], masks: V::Masks) {
+    for g in 0..G {
+        states[g].0[0] = states[g].0[0].add(states[g].0[1]);
+    }
+    for g in 0..G {
+        states[g].0[3] = states[g].0[3].xor(states[g].0[0]).rotate16(masks);
+    }
+    for g in 0..G {
+        states[g].0[2] = states[g].0[2].add(states[g].0[3]);
+    }
+    for g in 0..G {
+        states[g].0[1] = states[g].0[1].xor(states[g].0[2]).rotate12();
+    }
+    for g in 0..G {
+        states[g].0[0] = states[g].0[0].add(states[g].0[1]);
+    }
+    for g in 0..G {
+        states[g].0[3] = states[g].0[3].xor(states[g].0[0]).rotate8(masks);
+    }
+    for g in 0..G {
+        states[g].0[2] = states[g].0[2].add(states[g].0[3]);
+    }
+    for g in 0..G {
+        states[g].0[1] = states[g].0[1].xor(states[g].0[2]).rotate7();
+    }
+}
