@@ -63,6 +63,7 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Xmm
 
 impl Blocks for Xmm {
     const LABELS: usize = 1;
+    const AT_ONCE: usize = 3;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {

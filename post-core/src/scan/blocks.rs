@@ -13,6 +13,9 @@ pub(super) const DEPTH: usize = 8;
 /// Labels in the widest register.
 pub(super) const MAX_LABELS: usize = 4;
 
+/// The most that any register appends in a row.
+pub(super) const MAX_AT_ONCE: usize = 7;
+
 /// A register of `LABELS` labels.
 ///
 /// The methods are safe to call only where the processor has the tier's instructions. A value can't be had elsewhere:
@@ -20,6 +23,10 @@ pub(super) const MAX_LABELS: usize = 4;
 pub(super) trait Blocks: Copy {
     /// Labels side by side, at most [`MAX_LABELS`].
     const LABELS: usize;
+
+    /// Bytes with a bit that are appended in a row without asking whether there are as many, at most [`MAX_AT_ONCE`]. A
+    /// wrong guess throws away the ciphers of the next step, so more should come in one step of a few hundred only.
+    const AT_ONCE: usize;
 
     /// The same 16 B in every label's place.
     fn repeat(bytes: &[u8; 16]) -> Self;

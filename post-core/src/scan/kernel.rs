@@ -5,7 +5,7 @@
 //! to a list. The list of a chunk then goes through the lazy ciphers, eight at a time.
 #![allow(unsafe_code)]
 
-use super::blocks::{Blocks, DEPTH, MAX_LABELS};
+use super::blocks::{Blocks, DEPTH, MAX_AT_ONCE, MAX_LABELS};
 use super::{Hit, NonceGroup, ScanJob};
 use crate::cipher::LAZY_MASK;
 use crate::label::Label;
@@ -16,9 +16,6 @@ const CHUNK: usize = 1024;
 /// Room for the gathered bits of a chunk: one byte for 8 bytes of labels, padded to a whole step of the widest tier. A power
 /// of two, so that a place is kept inside by a mask.
 const GATHERED: usize = (CHUNK * 16 / DEPTH + MAX_LABELS * 16).next_power_of_two();
-
-/// Bytes with a bit that are appended in a row without asking whether there are as many.
-const AT_ONCE: usize = 3;
 
 /// Memory of a worker.
 pub(super) struct Buffers {
@@ -50,7 +47,7 @@ impl Found {
         Self {
             bits: Box::new([0; GATHERED]),
             // Places are written ahead of being counted.
-            bytes: vec![0; GATHERED + AT_ONCE].into(),
+            bytes: vec![0; GATHERED + MAX_AT_ONCE].into(),
             bytes_len: 0,
             codes: Vec::with_capacity(GATHERED * DEPTH),
         }
@@ -66,16 +63,16 @@ impl Found {
         let mut left = gathered.non_zero();
         let count = left.count_ones() as usize;
         // SAFETY: the step's bytes are in `bits`; every byte of the chunk is appended once at most, and there is room for
-        // AT_ONCE more.
+        // B::AT_ONCE more.
         unsafe {
             gathered.store(self.bits.as_mut_ptr().add(base));
             let mut end = self.bytes.as_mut_ptr().add(self.bytes_len);
-            for _ in 0..AT_ONCE {
+            for _ in 0..B::AT_ONCE {
                 end.write(base as u16 + left.trailing_zeros() as u16);
                 end = end.add(1);
                 left &= left.wrapping_sub(1);
             }
-            if count > AT_ONCE {
+            if count > B::AT_ONCE {
                 while left != 0 {
                     end.write(base as u16 + left.trailing_zeros() as u16);
                     end = end.add(1);
@@ -90,13 +87,23 @@ impl Found {
     #[inline(always)]
     fn list_bits<B: Blocks>(&mut self, labels: usize) {
         self.codes.clear();
-        for byte in &self.bytes[..self.bytes_len] {
-            let mut bits = self.bits[usize::from(*byte) % GATHERED];
-            // Nearly always there is one.
-            while bits != 0 {
-                self.codes.push(u32::from(*byte) << 3 | bits.trailing_zeros());
-                bits &= bits - 1;
+        // SAFETY: there is room for every bit of every byte, and no byte is listed twice.
+        unsafe {
+            let first = self.codes.as_mut_ptr();
+            let mut end = first;
+            for byte in &self.bytes[..self.bytes_len] {
+                let mut bits = self.bits[usize::from(*byte) % GATHERED];
+                // A listed byte has a bit, and nearly always one only.
+                loop {
+                    end.write(u32::from(*byte) << 3 | bits.trailing_zeros());
+                    end = end.add(1);
+                    bits &= bits.wrapping_sub(1);
+                    if bits == 0 {
+                        break;
+                    }
+                }
             }
+            self.codes.set_len(end.offset_from_unsigned(first));
         }
         self.bytes_len = 0;
         if !labels.is_multiple_of(DEPTH * B::LABELS) {

@@ -55,6 +55,7 @@ fn last_round(block: uint8x16_t, key: uint8x16_t, after: uint8x16_t) -> uint8x16
 
 impl Blocks for Neon {
     const LABELS: usize = 1;
+    const AT_ONCE: usize = 3;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {

@@ -63,6 +63,7 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Ymm
 
 impl Blocks for Ymm {
     const LABELS: usize = 2;
+    const AT_ONCE: usize = 5;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {

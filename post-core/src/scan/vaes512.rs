@@ -58,6 +58,7 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Zmm
 
 impl Blocks for Zmm {
     const LABELS: usize = 4;
+    const AT_ONCE: usize = 7;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
