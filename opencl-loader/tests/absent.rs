@@ -1,5 +1,6 @@
 //! How the functions behave where there is no library. A program of its own: the library is chosen once a process.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::process::Command;
 use std::time::{Duration, Instant};
