@@ -17,7 +17,8 @@ const MAX_SCRATCH: u32 = 128;
 /// Buffers of `fill` and `walk` beside the scratch.
 const OTHER_BUFFERS: u32 = 1;
 
-const API: Api = if cfg!(target_os = "macos") { Api::Metal } else { Api::Vulkan };
+/// The one that is asked here.
+pub(crate) const API: Api = if cfg!(target_os = "macos") { Api::Metal } else { Api::Vulkan };
 
 /// Every device, and why there is none if there is none.
 pub(crate) fn devices() -> (Vec<Facts>, Option<Absent>) {

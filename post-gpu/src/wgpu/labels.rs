@@ -6,8 +6,8 @@ use wgpu::{BindGroup, Buffer, BufferUsages, ComputePipeline};
 
 use super::gpu::{Download, Gpu};
 use super::kernels::{Kernel, Kernels, dispatch, words};
+use crate::budget::{JOB_BYTES, LINE_BYTES};
 use crate::device::{BLOCK, Shape, Trouble};
-use crate::{JOB_BYTES, LINE_BYTES};
 
 /// Permutations of `expand` and `compress`, and rounds of each.
 const EXPAND_STEPS: u32 = 6;
