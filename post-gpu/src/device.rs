@@ -31,7 +31,7 @@ pub struct Facts {
 
 /// How labels are laid out on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Cost of a label, a power of two.
     pub n: u32,
     /// Every `gap`-th line is kept, the others are recomputed: 1, 2 or 4.

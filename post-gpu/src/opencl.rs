@@ -19,16 +19,36 @@ use post_core::label::Label;
 use post_core::scan::ScanJob;
 
 use crate::device::{Device, Facts, Shape, Trouble};
+use crate::{Absent, Api};
 use labels::Labels;
 use queue::Queue;
 use scan::Scan;
 
-/// The devices of all drivers, in an order that stays. None where there is no library or no driver.
-///
-/// # Errors
-/// [`Trouble::Unavailable`] when a driver can't even be asked what it has.
-pub(crate) fn devices() -> Result<Vec<Facts>, Trouble> {
-    Ok(find::all()?.into_iter().map(|found| found.facts).collect())
+/// The devices of all drivers, in an order that stays, or why there are none.
+pub(crate) fn devices() -> (Vec<Facts>, Option<Absent>) {
+    match find::all() {
+        Ok(found) if found.is_empty() => (Vec::new(), Some(absent())),
+        Ok(found) => (found.into_iter().map(|found| found.facts).collect(), None),
+        Err(trouble) => {
+            let cure = "update or reinstall the drivers of your devices".to_owned();
+            (Vec::new(), Some(Absent { api: Api::OpenCl, reason: trouble.to_string(), cure }))
+        }
+    }
+}
+
+/// What is missing, where no device was found.
+fn absent() -> Absent {
+    let (reason, cure) = match opencl_loader::library() {
+        Ok(library) => (
+            format!("{library} knows no device"),
+            "install the driver of your card; the package pocl-opencl-icd makes a slow device of the CPU, for tests",
+        ),
+        Err(tried) => (
+            format!("there is no OpenCL library ({tried})"),
+            "install the driver of your card, and the package ocl-icd-libopencl1 if the driver doesn't bring a library",
+        ),
+    };
+    Absent { api: Api::OpenCl, reason, cure: cure.to_owned() }
 }
 
 /// The device with this id.
@@ -36,15 +56,12 @@ pub(crate) fn devices() -> Result<Vec<Facts>, Trouble> {
 /// # Errors
 /// [`Trouble::Unavailable`] when there is none, or it can't be used.
 pub(crate) fn open(id: &str) -> Result<Box<dyn Device>, Trouble> {
-    let found = find::all()?.into_iter().find(|found| found.facts.id == id).ok_or_else(|| Trouble::Unavailable {
-        reason: match opencl_loader::library() {
-            Ok(library) => format!("{library} knows no device {id}; list the devices that there are"),
-            Err(reason) => format!(
-                "there is no OpenCL library ({reason}); install the driver of the device, and the package \
-                 ocl-icd-libopencl1 if that doesn't bring one"
-            ),
-        },
-    })?;
+    let found = find::all()?;
+    let none = if found.is_empty() { absent().to_string() } else { format!("OpenCL knows no {id}") };
+    let found = found
+        .into_iter()
+        .find(|found| found.facts.id == id)
+        .ok_or_else(|| Trouble::Unavailable { reason: format!("{none}; `post devices` lists what can be used") })?;
     let queue = Rc::new(Queue::new(&found)?);
     Ok(Box::new(OpenCl { facts: found.facts, queue, labels: None, scan: None }))
 }

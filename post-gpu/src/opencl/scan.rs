@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use ocl::core::{Kernel, Mem};
-use post_core::cipher::{NONCES_PER_GROUP, RoundKeys};
+use post_core::cipher::{NONCES_PER_GROUP, RoundKeys, S_BOX};
 use post_core::difficulty::Difficulty;
 use post_core::label::{LABEL_BYTES, Label};
 use post_core::scan::ScanJob;
@@ -199,39 +199,13 @@ fn tuning(queue: &Queue) -> (u32, u32) {
 const COLUMN_TABLE: [u32; 256] = column_table();
 
 const fn column_table() -> [u32; 256] {
-    let mut table = [column(0x63); 256];
-    // 3 generates all of the field but 0: `power` walks through it forwards and `inverse` backwards.
-    let (mut power, mut inverse) = (1_u8, 1_u8);
-    loop {
-        let mut s_box = inverse ^ 0x63;
-        let mut turn = 1;
-        while turn <= 4 {
-            s_box ^= inverse.rotate_left(turn);
-            turn += 1;
-        }
-        table[power as usize] = column(s_box);
-        power = times_3(power);
-        // The inverse of 3 is 3^254.
-        let mut step = 0;
-        while step < 254 {
-            inverse = times_3(inverse);
-            step += 1;
-        }
-        if power == 1 {
-            return table;
-        }
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let once = S_BOX[byte];
+        let twice = (once << 1) ^ ((once >> 7) * 0x1b);
+        table[byte] = u32::from_le_bytes([twice, once, once, twice ^ once]);
+        byte += 1;
     }
-}
-
-const fn column(s_box: u8) -> u32 {
-    u32::from_le_bytes([times_2(s_box), s_box, s_box, times_3(s_box)])
-}
-
-/// Multiplication by x in the field of AES.
-const fn times_2(byte: u8) -> u8 {
-    (byte << 1) ^ ((byte >> 7) * 0x1b)
-}
-
-const fn times_3(byte: u8) -> u8 {
-    byte ^ times_2(byte)
+    table
 }

@@ -17,7 +17,7 @@ const COMMITMENTS: [Commitment; 2] = [Commitment([0x5a; 32]), Commitment([0xc3; 
 
 /// Every device found. Says so aloud if there is none.
 fn every_device() -> Vec<Box<dyn Device>> {
-    let found: Vec<_> = devices().unwrap().iter().map(|facts| open(&facts.id).unwrap()).collect();
+    let found: Vec<_> = devices().0.iter().map(|facts| open(&facts.id).unwrap()).collect();
     if found.is_empty() {
         let required = std::env::var(REQUIRED).is_ok_and(|list| list.split(',').any(|api| api.trim() == "opencl"));
         assert!(!required, "{REQUIRED} asks for opencl: {:?}", opencl_loader::library());
