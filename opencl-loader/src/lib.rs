@@ -7,6 +7,8 @@
 //!
 //! A program must name this crate (call [`library`]), or it isn't linked in.
 //!
+//! Built and run on Linux; that macOS and Windows take an empty library too is hoped, not known.
+//!
 //! Two things are smoothed on the way, because `ocl` panics on them or waits ten seconds: error codes that the standard
 //! doesn't know, and a loader without any driver. See [`forward`].
 

@@ -145,6 +145,7 @@ const DRIVERS: &[Driver] = &[
 /// Lists every device, within five seconds. The id of a device is the same in every run, as long as no card comes or goes.
 #[must_use]
 pub fn devices() -> Found {
+    before_any_driver();
     // All APIs at once, each on a thread of its own: a broken driver may hang or panic.
     let lists: Vec<_> = DRIVERS
         .iter()
@@ -190,6 +191,7 @@ pub fn devices() -> Found {
 /// [`Error::Unavailable`] if there is no such device or it can't be used, [`Error::Wrong`] if it computes wrong labels, and
 /// whatever else befalls a device at work.
 pub fn open(id: &str, options: Options) -> Result<Box<dyn Backend>, Error> {
+    before_any_driver();
     let unavailable = |reason: &str| Error::Unavailable { device: id.to_owned(), reason: reason.to_owned() };
     let api = id.split(':').next().unwrap_or_default();
     let Some(driver) = DRIVERS.iter().find(|driver| driver.api.name() == api).copied() else {
@@ -213,6 +215,12 @@ pub fn open(id: &str, options: Options) -> Result<Box<dyn Backend>, Error> {
     };
     let backend = GpuBackend::open(driver.api.name(), id, Box::new(move || (driver.open)(&name)), settings)?;
     Ok(Box::new(backend))
+}
+
+/// What must be done while no driver is at work yet.
+fn before_any_driver() {
+    #[cfg(feature = "opencl")]
+    opencl::give_pocl_a_cache();
 }
 
 /// What an earlier run found to be fastest on such a device.

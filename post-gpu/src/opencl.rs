@@ -20,6 +20,7 @@ use post_core::scan::ScanJob;
 
 use crate::device::{Device, Facts, Shape, Trouble};
 use crate::{Absent, Api};
+pub(crate) use find::give_pocl_a_cache;
 use labels::Labels;
 use queue::Queue;
 use scan::Scan;

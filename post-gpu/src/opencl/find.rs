@@ -1,7 +1,7 @@
 //! Which devices there are.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::{env, fs};
 
 use ocl::core::{self, DeviceId, DeviceInfo, DeviceInfoResult, DeviceType, PlatformId, PlatformInfo, Status};
@@ -34,7 +34,6 @@ pub(super) fn all() -> Result<Vec<Found>, Trouble> {
     if opencl_loader::library().is_err() {
         return Ok(Vec::new());
     }
-    give_pocl_a_cache();
     let platforms = core::get_platform_ids().map_err(unusable("listing the OpenCL platforms"))?;
     let mut platforms: Vec<_> = platforms.into_iter().map(|platform| (platform_name(platform), platform)).collect();
     platforms.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -82,7 +81,7 @@ fn look_at(device: DeviceId, id: String, platform: &str) -> Option<Found> {
         driver: format!("{platform} {}", text(DeviceInfo::DriverVersion)).trim().to_owned(),
         software: kind.contains(DeviceType::CPU),
         memory_bytes: Some(number(device, DeviceInfo::GlobalMemSize)?),
-        has_display: drives_a_display(device),
+        has_display: kind.contains(DeviceType::GPU) && drives_a_display(device),
         max_buffer_bytes: number(device, DeviceInfo::MaxMemAllocSize)?,
         max_buffers: MAX_BUFFERS as u32,
     };
@@ -121,17 +120,22 @@ fn number(device: DeviceId, what: DeviceInfo) -> Option<u64> {
 
 /// PoCL keeps compiled kernels in a folder below the home folder and fails where it can't. Then it gets one of its own,
 /// for this process only: a folder that others could write to would let them run code as this user.
-fn give_pocl_a_cache() {
-    static CACHE: OnceLock<Option<PathBuf>> = OnceLock::new();
-    CACHE.get_or_init(|| {
-        if env::var_os("POCL_CACHE_DIR").is_some() || default_cache().is_some_and(|folder| writable(&folder)) {
-            return None;
+///
+/// Must be called before any driver of any API is at work: it changes the environment, and drivers read that.
+pub(crate) fn give_pocl_a_cache() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let needed = env::var_os("POCL_CACHE_DIR").is_none()
+            && !default_cache().is_some_and(|folder| writable(&folder))
+            && opencl_loader::library().is_ok();
+        if !needed {
+            return;
         }
-        let folder = tempfile::Builder::new().prefix("post-pocl-").tempdir().ok()?.keep();
-        // SAFETY: Rust's own reads of the environment are locked against this. Others' aren't; this runs once, before
-        // the first OpenCL driver is loaded, and nothing that post links to reads the environment in the background.
-        unsafe { env::set_var("POCL_CACHE_DIR", &folder) };
-        Some(folder)
+        if let Ok(folder) = tempfile::Builder::new().prefix("post-pocl-").tempdir() {
+            // SAFETY: Rust's own reads of the environment are locked against this. Those of C libraries aren't: they are in
+            // drivers, and none has started.
+            unsafe { env::set_var("POCL_CACHE_DIR", folder.keep()) };
+        }
     });
 }
 

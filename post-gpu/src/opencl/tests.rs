@@ -17,6 +17,7 @@ const COMMITMENTS: [Commitment; 2] = [Commitment([0x5a; 32]), Commitment([0xc3; 
 
 /// Every device found. Says so aloud if there is none.
 fn every_device() -> Vec<Box<dyn Device>> {
+    give_pocl_a_cache();
     let found: Vec<_> = devices().0.iter().map(|facts| open(&facts.id).unwrap()).collect();
     if found.is_empty() {
         let required = std::env::var(REQUIRED).is_ok_and(|list| list.split(',').any(|api| api.trim() == "opencl"));
@@ -107,6 +108,32 @@ fn too_large_a_shape_is_refused_and_a_smaller_one_works_after_it() {
     }
 }
 
+/// What this thread has computed so far.
+#[cfg(target_os = "linux")]
+fn busy() -> std::time::Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    std::time::Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn waiting_burns_no_processor() {
+    for mut device in every_device() {
+        let shape = Shape { n: 8192, gap: 1, labels: BLOCK, labels_per_buffer: BLOCK };
+        device.prepare_labels(&shape).unwrap();
+        let (start, before) = (std::time::Instant::now(), busy());
+        for slot in [0, 1] {
+            device.submit_labels(slot, &jobs(0, 64), 1024).unwrap();
+        }
+        for slot in [0, 1] {
+            device.collect_labels(slot, &mut Vec::new()).unwrap();
+        }
+        let (waited, busy) = (start.elapsed(), busy() - before);
+        eprintln!("two batches in {waited:.1?}, of which this thread was busy for {busy:.1?}");
+        assert!(busy * 4 < waited, "{busy:?} of {waited:?}");
+    }
+}
+
 /// Labels that look like chance.
 fn some_labels(count: u128) -> Vec<Label> {
     const ODD: u128 = 0x1234_5678_9abc_def1_0fed_cba9_8765_4321;
@@ -170,6 +197,7 @@ fn every_tuning_scans_right() {
     let groups: Vec<_> = groups.iter().collect();
     let job = ScanJob { groups: &groups, difficulty: Difficulty { msb: 1, lsb: 1 << 55 } };
     let labels = some_labels(40_000);
+    give_pocl_a_cache();
     for found in find::all().unwrap() {
         // Memory of a workgroup, its most work items, compute units: the last makes for many rounds.
         for (local_bytes, largest_group, compute_units) in [(65_536, 1024, 2), (32_768, 256, 1), (16_384, 64, 1000)] {
