@@ -38,7 +38,8 @@ struct File {
 impl Tuning {
     pub(crate) fn new(shape: &Shape, taken: Duration) -> Self {
         let steps = f64::from(shape.labels) * f64::from(shape.n);
-        let steps_per_second = steps / taken.as_secs_f64().max(1e-9);
+        // Whole ones, which are the same when they are read back.
+        let steps_per_second = (steps / taken.as_secs_f64().max(1e-9)).round();
         Self { gap: shape.gap, labels: shape.labels, n: shape.n, steps_per_second }
     }
 

@@ -6,6 +6,8 @@
 mod labels;
 mod scan;
 mod self_test;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod tune;
 

@@ -55,8 +55,7 @@ impl GpuBackend {
         let mut best: Option<Tuning> = None;
         let mut labels = u64::from(BLOCK);
         for gap in GAPS {
-            loop {
-                let Some(shape) = budget::shape(&self.facts, self.memory, n, gap, labels) else { break };
+            while let Some(shape) = budget::shape(&self.facts, self.memory, n, gap, labels) {
                 match self.measure(shape) {
                     // Halves the memory until this shape fits into it.
                     Err(trouble @ Trouble::OutOfMemory { .. }) => self.shrink(&shape, trouble)?,
