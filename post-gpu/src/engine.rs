@@ -25,7 +25,7 @@ use self::thread::DeviceThread;
 pub(crate) use self::thread::Maker;
 use crate::budget::{self, Rates};
 use crate::cache::Tuning;
-use crate::device::{BLOCK, Facts, Shape, Trouble};
+use crate::device::{Facts, Shape, Trouble};
 use crate::{Forced, Tune};
 
 /// Opening and compiling may take this long. Drivers of GPUs compile for a second or two, or load what they compiled
@@ -189,10 +189,11 @@ impl GpuBackend {
         error
     }
 
-    /// After `shape` was refused for lack of memory: half of it from now on. Gives the trouble back if that is nothing.
+    /// After `shape` was refused for lack of memory: half of it from now on, at last with fewer lines kept. Gives the
+    /// trouble back where the shape is not ours to choose.
     fn shrink(&mut self, shape: &Shape, trouble: Trouble) -> Result<(), Trouble> {
         self.labels = None;
-        if shape.labels <= BLOCK {
+        if self.settings.forced.is_some() {
             return Err(trouble);
         }
         self.memory = self.memory.min(budget::shape_bytes(shape) / 2);

@@ -113,6 +113,30 @@ fn mainnet_labels_in_every_gap() {
     }
 }
 
+/// The tune of about a second, on little memory: what it finds is used, and remembered for the next time.
+#[test]
+fn a_tune_is_made_once_and_remembered() {
+    for device in devices() {
+        let start = Instant::now();
+        let folder = tempfile::tempdir().unwrap();
+        let options = |tune| Options {
+            tune,
+            gpu_memory: Some(48 << 20),
+            cache_dir: Some(folder.path().to_owned()),
+            ..Options::default()
+        };
+        let mut backend = open(&device.id, &options(Tune::Always));
+        check_range(&mut *backend, 512, 3, 100);
+        let tuning = post_gpu::tuning(&device, folder.path()).unwrap();
+        assert!(tuning.steps_per_second > 0.0 && u64::from(tuning.labels) * 512 / 4 * 128 < 48 << 20, "{tuning:?}");
+        say(format_args!("{}: {tuning:?} in {:.1?}", device.id, start.elapsed()));
+
+        let mut again = open(&device.id, &options(Tune::Auto));
+        check_range(&mut *again, 512, 3, 100);
+        assert_eq!(post_gpu::tuning(&device, folder.path()), Some(tuning));
+    }
+}
+
 /// More hits than there is room for at once, over several pieces: every byte of every label but one in 256.
 #[test]
 fn a_flood_of_hits_loses_none() {
