@@ -80,10 +80,10 @@ impl Fake {
             name: "a fake".into(),
             driver: "1.0".into(),
             software: false,
-            memory_bytes: Some(1 << 30),
+            memory_bytes: Some(1 << 40),
             has_display: false,
-            max_buffer_bytes: 1 << 27,
-            max_buffers: 8,
+            max_buffer_bytes: (1 << 31) - 1,
+            max_buffers: 128,
         };
         let (labels, hits) = Default::default();
         Self { facts, faults, log, shape: None, batches: 0, labels, scan: None, pieces: 0, hits }
