@@ -157,8 +157,8 @@ impl GpuBackend {
             1 => "all lines kept".to_owned(),
             gap => format!("one line of {gap} kept"),
         };
-        let tuned = match &self.tuning {
-            Some(tuning) => format!(", {} labels in flight", tuning.labels),
+        let tuned = match self.tuning.as_ref().and_then(|tuning| tuning.labels) {
+            Some(labels) => format!(", {labels} labels in flight"),
             None => String::new(),
         };
         let gib = self.memory as f64 / (1_u64 << 30) as f64;

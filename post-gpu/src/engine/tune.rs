@@ -44,7 +44,8 @@ impl GpuBackend {
         }
         let tuning = self.tune(n)?;
         self.rates.steps = tuning.steps_per_second;
-        if let Some(cache) = &self.settings.cache {
+        // What is best in part of the memory may not be in all of it.
+        if let (Some(cache), None) = (&self.settings.cache, self.settings.gpu_memory) {
             tuning.remember(cache, &self.facts);
         }
         self.tuning = Some(tuning);
@@ -64,13 +65,13 @@ impl GpuBackend {
                     Err(trouble @ Trouble::OutOfMemory { .. }) => self.shrink(&shape, trouble)?,
                     Err(trouble) => return Err(trouble.into()),
                     Ok(taken) => {
-                        let found = Tuning::new(&shape, taken);
+                        let full = u64::from(shape.labels) < labels;
+                        let found = Tuning::new(&shape, taken, full);
                         let rate = found.steps_per_second;
                         if best.as_ref().is_none_or(|best| rate > best.steps_per_second) {
                             best = Some(found);
                         }
                         spent += taken;
-                        let full = u64::from(shape.labels) < labels;
                         if full || taken.as_secs_f64() > MEASURE || spent > BUDGET {
                             break;
                         }
