@@ -1,4 +1,4 @@
-//! What tuning found, remembered from run to run: a small JSON file, by device and driver.
+//! What tuning found, remembered from run to run: a small JSON file, by API, device and driver.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -20,8 +20,8 @@ const MAX_FILE: u64 = 1 << 20;
 pub struct Tuning {
     /// Every `gap`-th line is kept: 1, 2 or 4.
     pub gap: u32,
-    /// Labels in flight.
-    pub labels: u32,
+    /// Labels in flight; as many as memory holds if `None`.
+    pub labels: Option<u32>,
     /// N of these labels.
     pub n: u32,
     /// Labels · N a second.
@@ -31,28 +31,30 @@ pub struct Tuning {
 #[derive(Serialize, Deserialize)]
 struct File {
     version: u32,
-    /// By name and driver.
+    /// By API, name and driver.
     devices: BTreeMap<String, Tuning>,
 }
 
 impl Tuning {
-    pub(crate) fn new(shape: &Shape, taken: Duration) -> Self {
+    /// Labels of `shape` took `taken`; `full` if more of them would not have fitted into memory.
+    pub(crate) fn new(shape: &Shape, taken: Duration, full: bool) -> Self {
         let steps = f64::from(shape.labels) * f64::from(shape.n);
-        let steps_per_second = steps / taken.as_secs_f64().max(1e-9);
-        Self { gap: shape.gap, labels: shape.labels, n: shape.n, steps_per_second }
+        // Whole ones, which are the same when they are read back.
+        let steps_per_second = (steps / taken.as_secs_f64().max(1e-9)).round();
+        Self { gap: shape.gap, labels: (!full).then_some(shape.labels), n: shape.n, steps_per_second }
     }
 
     /// Labels in flight of another cost: the device's threads are the same, its memory is looked at elsewhere.
     pub(crate) fn labels_at(&self, n: u32) -> u64 {
         // Cheaper labels are over sooner, so more of them keep the device at work between two visits of the host.
-        u64::from(self.labels) * u64::from(self.n.div_ceil(n))
+        self.labels.map_or(u64::MAX, |labels| u64::from(labels) * u64::from(self.n.div_ceil(n)))
     }
 
     /// What the file says of such a device; nothing if it can't be read or says what can't be.
     pub(crate) fn recall(file: &Path, facts: &Facts) -> Option<Self> {
         let tuning = read(file)?.devices.remove(&key(facts))?;
         let sane = matches!(tuning.gap, 1 | 2 | 4)
-            && tuning.labels > 0
+            && tuning.labels != Some(0)
             && tuning.n >= 2
             && tuning.steps_per_second.is_finite()
             && tuning.steps_per_second >= 1.0;
@@ -68,7 +70,8 @@ impl Tuning {
 }
 
 fn key(facts: &Facts) -> String {
-    format!("{}, {}", facts.name, facts.driver)
+    let api = facts.id.split(':').next().unwrap_or_default();
+    format!("{api}, {}, {}", facts.name, facts.driver)
 }
 
 fn read(file: &Path) -> Option<File> {
@@ -109,7 +112,7 @@ mod tests {
     fn tunings_are_remembered_by_device_and_driver() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("not/there/yet.json");
-        let tuning = |gap| Tuning { gap, labels: 640, n: 8192, steps_per_second: 1e9 };
+        let tuning = |gap| Tuning { gap, labels: Some(640), n: 8192, steps_per_second: 1e9 };
         assert_eq!(Tuning::recall(&file, &facts("1.0")), None);
         tuning(2).remember(&file, &facts("1.0"));
         tuning(4).remember(&file, &facts("2.0"));
@@ -124,14 +127,18 @@ mod tests {
     fn nonsense_is_not_believed_and_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tuning.json");
-        let tuning = Tuning { gap: 1, labels: 64, n: 2, steps_per_second: 5.0 };
-        for text in
-            ["", "{", "[]", r#"{"version":2,"devices":{}}"#, r#"{"version":1,"devices":{"a card, 1.0":{"gap":3}}}"#]
-        {
+        let tuning = Tuning { gap: 1, labels: None, n: 2, steps_per_second: 5.0 };
+        for text in [
+            "",
+            "{",
+            "[]",
+            r#"{"version":2,"devices":{}}"#,
+            r#"{"version":1,"devices":{"vulkan, a card, 1.0":{"gap":3}}}"#,
+        ] {
             std::fs::write(&file, text).unwrap();
             assert_eq!(Tuning::recall(&file, &facts("1.0")), None, "{text}");
         }
-        for bad in [Tuning { gap: 3, ..tuning.clone() }, Tuning { labels: 0, ..tuning.clone() }] {
+        for bad in [Tuning { gap: 3, ..tuning.clone() }, Tuning { labels: Some(0), ..tuning.clone() }] {
             bad.remember(&file, &facts("1.0"));
             assert_eq!(Tuning::recall(&file, &facts("1.0")), None);
         }

@@ -6,6 +6,8 @@
 mod labels;
 mod scan;
 mod self_test;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod tune;
 
@@ -23,7 +25,7 @@ use self::thread::DeviceThread;
 pub(crate) use self::thread::Maker;
 use crate::budget::{self, Rates};
 use crate::cache::Tuning;
-use crate::device::{BLOCK, Facts, Shape, Trouble};
+use crate::device::{Facts, Shape, Trouble};
 use crate::{Forced, Tune};
 
 /// Opening and compiling may take this long. Drivers of GPUs compile for a second or two, or load what they compiled
@@ -155,8 +157,8 @@ impl GpuBackend {
             1 => "all lines kept".to_owned(),
             gap => format!("one line of {gap} kept"),
         };
-        let tuned = match &self.tuning {
-            Some(tuning) => format!(", {} labels in flight", tuning.labels),
+        let tuned = match self.tuning.as_ref().and_then(|tuning| tuning.labels) {
+            Some(labels) => format!(", {labels} labels in flight"),
             None => String::new(),
         };
         let gib = self.memory as f64 / (1_u64 << 30) as f64;
@@ -187,10 +189,11 @@ impl GpuBackend {
         error
     }
 
-    /// After `shape` was refused for lack of memory: half of it from now on. Gives the trouble back if that is nothing.
+    /// After `shape` was refused for lack of memory: half of it from now on, at last with fewer lines kept. Gives the
+    /// trouble back where the shape is not ours to choose.
     fn shrink(&mut self, shape: &Shape, trouble: Trouble) -> Result<(), Trouble> {
         self.labels = None;
-        if shape.labels <= BLOCK {
+        if self.settings.forced.is_some() {
             return Err(trouble);
         }
         self.memory = self.memory.min(budget::shape_bytes(shape) / 2);

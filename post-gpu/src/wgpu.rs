@@ -54,7 +54,9 @@ impl Device for Wgpu {
         // The old memory goes first: both together might not fit.
         self.labels = None;
         self.gpu.settle()?;
-        self.labels = Some(Labels::new(&self.gpu, &mut self.kernels, shape)?);
+        let memory = self.facts.memory_bytes.unwrap_or(u64::MAX);
+        let most = memory.div_ceil(self.facts.max_buffer_bytes.max(1)).min(self.facts.max_buffers.into());
+        self.labels = Some(Labels::new(&self.gpu, &mut self.kernels, shape, most as u32)?);
         Ok(())
     }
 

@@ -105,7 +105,8 @@ impl GpuBackend {
         let lost = matches!(done, Err(Failure::Trouble(Trouble::Lost { .. })));
         for batch in flight.batches.drain(..).filter(|_| !lost) {
             // Its labels are of no use any more; only a device that does not even end its work is worth a word.
-            if let Err(trouble @ Trouble::Lost { .. }) = self.land(batch, Duration::ZERO) {
+            let expected = self.batch_time(&batch.positions);
+            if let Err(trouble @ Trouble::Lost { .. }) = self.land(batch, expected) {
                 return done.and(Err(trouble.into()));
             }
         }

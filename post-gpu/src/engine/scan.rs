@@ -73,7 +73,8 @@ impl GpuBackend {
         let lost = matches!(done, Err(Failure::Trouble(Trouble::Lost { .. })));
         for piece in flight.pieces.drain(..).filter(|_| !lost) {
             // Nothing of a job stays in the device; a failed one can't tell more than it did.
-            let _ = self.land_piece(piece, Duration::ZERO);
+            let expected = self.rates.piece_time(job.groups.len(), piece.place.len());
+            let _ = self.land_piece(piece, expected);
         }
         done?;
         found.sort_unstable();

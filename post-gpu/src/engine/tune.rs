@@ -18,8 +18,11 @@ const GAPS: [u32; 3] = [1, 2, 4];
 /// A measurement should take about this: long enough to fill the device, short enough to make several.
 const MEASURE: f64 = 0.15;
 
-/// All together.
+/// All together, what is compiled for the first time not counted.
 const BUDGET: Duration = Duration::from_millis(1500);
+
+/// The first try has this part of what a batch may have on a device as slow as is believed at first.
+const FIRST: u64 = 16;
 
 /// How many more labels the next try has, while one takes no time worth mentioning.
 const GROWTH: u64 = 8;
@@ -41,7 +44,8 @@ impl GpuBackend {
         }
         let tuning = self.tune(n)?;
         self.rates.steps = tuning.steps_per_second;
-        if let Some(cache) = &self.settings.cache {
+        // What is best in part of the memory may not be in all of it.
+        if let (Some(cache), None) = (&self.settings.cache, self.settings.gpu_memory) {
             tuning.remember(cache, &self.facts);
         }
         self.tuning = Some(tuning);
@@ -51,24 +55,24 @@ impl GpuBackend {
 
     /// Measures every gap, each with as many labels as fit into memory and time.
     fn tune(&mut self, n: u32) -> Result<Tuning, Failure> {
-        let end = Instant::now() + BUDGET;
+        let mut spent = Duration::ZERO;
         let mut best: Option<Tuning> = None;
-        let mut labels = u64::from(BLOCK);
+        let mut labels = (Rates::unknown(&self.facts).batch_labels(n) / FIRST).max(BLOCK.into());
         for gap in GAPS {
-            loop {
-                let Some(shape) = budget::shape(&self.facts, self.memory, n, gap, labels) else { break };
+            while let Some(shape) = budget::shape(&self.facts, self.memory, n, gap, labels) {
                 match self.measure(shape) {
                     // Halves the memory until this shape fits into it.
                     Err(trouble @ Trouble::OutOfMemory { .. }) => self.shrink(&shape, trouble)?,
                     Err(trouble) => return Err(trouble.into()),
                     Ok(taken) => {
-                        let found = Tuning::new(&shape, taken);
+                        let full = u64::from(shape.labels) < labels;
+                        let found = Tuning::new(&shape, taken, full);
                         let rate = found.steps_per_second;
                         if best.as_ref().is_none_or(|best| rate > best.steps_per_second) {
                             best = Some(found);
                         }
-                        let full = u64::from(shape.labels) < labels;
-                        if full || taken.as_secs_f64() > MEASURE || Instant::now() > end {
+                        spent += taken;
+                        if full || taken.as_secs_f64() > MEASURE || spent > BUDGET {
                             break;
                         }
                         labels *= GROWTH;
@@ -76,7 +80,7 @@ impl GpuBackend {
                 }
             }
             // The next gap begins where this one ended: it is no slower by an order of magnitude, and has more room.
-            if Instant::now() > end {
+            if spent > BUDGET {
                 break;
             }
         }
@@ -92,7 +96,7 @@ impl GpuBackend {
         let steps = self.rates.steps_per_submit(shape.n, shape.labels);
         let taken = self.thread.call(limit, move |device| {
             let mut labels = Vec::new();
-            // Two labels of the least cost there is would do, but the shape is given: one workgroup, then all.
+            // One workgroup before all.
             device.submit_labels(0, &warm, steps)?;
             device.collect_labels(0, &mut labels)?;
             labels.clear();

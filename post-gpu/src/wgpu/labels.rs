@@ -31,15 +31,21 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    pub(super) fn new(gpu: &Gpu, kernels: &mut Kernels, shape: &Shape) -> Result<Self, Trouble> {
+    /// `most` is the number of scratch buffers that all of the device's memory would be. There is a kernel for one buffer and
+    /// one for that many, so that not every shape is compiled for.
+    pub(super) fn new(gpu: &Gpu, kernels: &mut Kernels, shape: &Shape, most: u32) -> Result<Self, Trouble> {
         let buffers = shape.labels.div_ceil(shape.labels_per_buffer);
-        let (hash, romix) = (kernels.hash(gpu)?, kernels.romix(gpu, buffers, shape.gap)?);
+        let seen = if buffers == 1 { 1 } else { most.max(buffers) };
+        let (hash, romix) = (kernels.hash(gpu)?, kernels.romix(gpu, seen, shape.gap)?);
 
         let written = BufferUsages::STORAGE | BufferUsages::COPY_DST;
         let count = u64::from(shape.labels);
-        let scratch = scratch_labels(shape)
+        let mut scratch = scratch_labels(shape)
             .map(|labels| gpu.buffer("scratch", labels * lines(shape) * LINE_BYTES, BufferUsages::STORAGE))
             .collect::<Result<Vec<_>, _>>()?;
+        for _ in buffers..seen {
+            scratch.push(gpu.buffer("no scratch", LINE_BYTES, BufferUsages::STORAGE)?);
+        }
         let states = gpu.buffer("states", count * LINE_BYTES, BufferUsages::STORAGE)?;
         let jobs = gpu.buffer("jobs", count * JOB_BYTES, written)?;
         let labels =

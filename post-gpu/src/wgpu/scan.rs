@@ -12,12 +12,9 @@ use crate::device::Trouble;
 /// Threads of a workgroup, as scan.wgsl has it.
 const THREADS: u32 = 256;
 
-/// Workgroups at most: more than any device runs at once.
-const MAX_WORKGROUPS: u32 = 1024;
-
-/// Labels that a thread takes one after the other, if there are enough: lanes of different fortune even out, and a
-/// workgroup fills its table less often.
-const LABELS_PER_THREAD: u32 = 16;
+/// Workgroups at most, enough for the largest device. Each fills its table once, and with many labels a thread takes
+/// several, one after the other: lanes of different fortune even out.
+const MAX_WORKGROUPS: u32 = 512;
 
 /// Rounds of AES-128, without the last, which is another one.
 const AES_ROUNDS: u32 = 9;
@@ -86,7 +83,7 @@ impl Scan {
         let slot = &mut self.slots[slot % 2];
         let labels = &labels[..labels.len().min(slot.room)];
         let count = labels.len() as u32;
-        let workgroups = count.div_ceil(THREADS * LABELS_PER_THREAD).clamp(1, MAX_WORKGROUPS);
+        let workgroups = count.div_ceil(THREADS).clamp(1, MAX_WORKGROUPS);
         // The order of the fields is that of `Params` in scan.wgsl.
         let params = words([
             count,
