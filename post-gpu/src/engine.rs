@@ -28,8 +28,10 @@ use crate::cache::Tuning;
 use crate::device::{Facts, Shape, Trouble};
 use crate::{Forced, Tune};
 
-/// Opening and compiling may take this long. Drivers of GPUs compile for a second or two, or load what they compiled
-/// before.
+/// Opening may take this long. A card that nobody uses sleeps, and some take seconds to wake.
+const OPEN: Duration = Duration::from_secs(20);
+
+/// Compiling may take this long. Drivers of GPUs compile for a second or two, or load what they compiled before.
 const COMPILE: Duration = Duration::from_secs(60);
 
 /// The same for software devices, which run LLVM on every kernel: half a minute on a slow machine, several times that on
@@ -117,7 +119,7 @@ impl GpuBackend {
     /// [`Error::Unavailable`] if it can't be opened or used, [`Error::Wrong`] if it computes wrong labels, and what else can
     /// befall it at work.
     pub(crate) fn open(kind: &'static str, id: &str, maker: Maker, settings: Settings) -> Result<Self, Error> {
-        let limit = settings.limits.map_or(COMPILE, |limits| limits.compile);
+        let limit = settings.limits.map_or(OPEN, |limits| limits.compile);
         let (thread, facts) = DeviceThread::open(id, maker, limit).map_err(|trouble| error(id, &trouble.into()))?;
         let limits = settings.limits.unwrap_or_else(|| Limits {
             compile: if facts.software { SOFTWARE_COMPILE } else { COMPILE },

@@ -39,7 +39,7 @@ impl GpuBackend {
     }
 
     fn test_scan(&mut self) -> Result<(), Failure> {
-        // So many that some leave several nonces of a group open.
+        // So many that some leave several nonces of a group open, and that there is no room for all hits at once.
         let labels: Vec<Label> = (0..3000_u128).map(|i| (i * 0x0123_4567_89ab_cdef_fedc_ba98).to_le_bytes()).collect();
         let challenge = Challenge([0x3c; 32]);
         let groups = [0, 255].map(|group| NonceGroup::new(&challenge, group, 7));
