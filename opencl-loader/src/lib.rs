@@ -10,7 +10,7 @@
 //! Built and run on Linux; that macOS and Windows take an empty library too is hoped, not known.
 //!
 //! Two things are smoothed on the way, because `ocl` panics on them or waits ten seconds: error codes that the standard
-//! doesn't know, and a loader without any driver. See [`forward`].
+//! doesn't know, and a loader without any driver. See `forward`.
 
 mod forward;
 
