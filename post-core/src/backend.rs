@@ -57,7 +57,8 @@ impl Labels<'_> {
     }
 
     /// What to compute at a position, which must be in [`Self::positions`].
-    pub(crate) fn at(&self, position: u64) -> (Commitment, u64) {
+    #[must_use]
+    pub fn at(&self, position: u64) -> (Commitment, u64) {
         match self {
             Self::Range(commitment, _) => (*commitment, position),
             Self::List(list) => list[position as usize],

@@ -13,6 +13,7 @@ pub const NONCES_PER_GROUP: u32 = 16;
 pub const MAX_GROUPS: u32 = 256;
 
 /// AES-128 under the key of a nonce group or of a single nonce.
+#[derive(Clone)]
 pub struct Cipher {
     aes: Aes128,
     round_keys: RoundKeys,
@@ -99,7 +100,8 @@ const fn double(byte: u8) -> u8 {
     (byte << 1) ^ ((byte >> 7) * 0x1b)
 }
 
-const S_BOX: [u8; 256] = s_box();
+/// The substitution of one byte, for kernels with tables.
+pub const S_BOX: [u8; 256] = s_box();
 
 /// FIPS 197, section 5.1.1. 3 generates all of the field but 0, and 0xf6 is its inverse: so two powers walk through all
 /// bytes and their inverses.

@@ -33,6 +33,7 @@ pub struct Hit {
 }
 
 /// The ciphers of 16 nonces.
+#[derive(Clone)]
 pub struct NonceGroup {
     /// 0 … 255.
     pub group: u32,
