@@ -3,6 +3,7 @@
 //! A backend is a pure function, (commitment, index) → 16 B, and (labels, ciphers) → hits. What is decided from these,
 //! the VRF nonce, spot checks, resuming, is written once above it.
 
+pub mod checked;
 pub mod cpu;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
@@ -20,10 +21,16 @@ use crate::scan::{Hit, ScanJob};
 pub struct Info {
     /// `cpu`, `vulkan`, …
     pub kind: &'static str,
+    /// Names the device on this machine, in messages and options: `cpu`, `vulkan:0`, `opencl:0:1`.
+    pub id: String,
     /// For people: the device's name.
     pub name: String,
     /// Worker threads on this machine.
     pub threads: usize,
+    /// Labels of mainnet's cost that it computes in one go. A hint: any job is right, but shorter ones may take as long.
+    pub batch: u64,
+    /// Labels that one scan should be given to keep it busy. A hint too.
+    pub scan_batch: usize,
     /// For people: how labels are computed.
     pub labels: String,
     /// For people: how labels are scanned.
