@@ -263,7 +263,7 @@ impl<'a> Prover<'a> {
 
 /// Labels to read at a time for a backend that wants `wanted`.
 fn read_labels(wanted: usize) -> usize {
-    wanted.max(READ_LABELS).min(MAX_BUFFERED / BUFFERS / LABEL_BYTES)
+    wanted.clamp(READ_LABELS, MAX_BUFFERED / BUFFERS / LABEL_BYTES)
 }
 
 struct Buffer {
