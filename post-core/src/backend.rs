@@ -6,6 +6,9 @@
 pub mod checked;
 pub mod cpu;
 #[cfg(any(test, feature = "suite"))]
+pub mod faulty;
+pub mod pool;
+#[cfg(any(test, feature = "suite"))]
 pub mod suite;
 
 use std::ops::{ControlFlow, Range};

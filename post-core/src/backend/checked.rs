@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::{ControlFlow, Range};
 
 use super::{Backend, Error, Info, LabelJob, Sink};
+use crate::identity::Commitment;
 use crate::label::{Label, reference, stored};
 use crate::scan::{Hit, ScanJob};
 
@@ -31,26 +32,25 @@ pub fn spot_check(job: &LabelJob<'_>, positions: &Range<u64>, labels: &[Label], 
 }
 
 /// A backend that is watched: a batch is handed on only after a look at one of its labels.
-pub struct Checked<B> {
-    inner: B,
-}
+pub struct Checked(Box<dyn Backend>);
 
-impl<B: Backend> Checked<B> {
+impl Checked {
     /// Watches `inner` from now on.
-    pub fn new(inner: B) -> Self {
-        Self { inner }
+    #[must_use]
+    pub fn new(inner: Box<dyn Backend>) -> Self {
+        Self(inner)
     }
 }
 
-impl<B: Backend> Backend for Checked<B> {
+impl Backend for Checked {
     fn info(&self) -> &Info {
-        self.inner.info()
+        self.0.info()
     }
 
     fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
-        let device = self.inner.info().id.clone();
+        let device = self.0.info().id.clone();
         let mut checked = Ok(());
-        self.inner.label(job, &mut |positions, labels| {
+        self.0.label(job, &mut |positions, labels| {
             checked = spot_check(job, &positions, labels, &device);
             if checked.is_err() { ControlFlow::Break(()) } else { sink(positions, labels) }
         })?;
@@ -58,7 +58,19 @@ impl<B: Backend> Backend for Checked<B> {
     }
 
     fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
-        self.inner.scan(job, first, labels, hits)
+        self.0.scan(job, first, labels, hits)
+    }
+
+    fn accuse(&mut self, commitment: &Commitment, index: u64) -> Error {
+        self.0.accuse(commitment, index)
+    }
+
+    fn others_left(&self) -> bool {
+        self.0.others_left()
+    }
+
+    fn suspects(&mut self, commitment: &Commitment) -> Option<Vec<Range<u64>>> {
+        self.0.suspects(commitment)
     }
 }
 
@@ -66,12 +78,11 @@ impl<B: Backend> Backend for Checked<B> {
 mod tests {
     use super::*;
     use crate::backend::{Cpu, Labels, suite};
-    use crate::identity::Commitment;
     use crate::params::ScryptParams;
 
     #[test]
     fn a_watched_backend_passes_the_suite() {
-        suite::run(&mut || Box::new(Checked::new(Cpu::new(2).unwrap())));
+        suite::run(&mut || Box::new(Checked::new(Box::new(Cpu::new(2).unwrap()))));
     }
 
     #[test]
