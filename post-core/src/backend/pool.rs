@@ -160,7 +160,7 @@ impl Pool {
         let lane = |device: &usize| {
             let Device { batch, rate, .. } = self.devices[*device];
             let guess = batch as f64 * GUESSED_BATCHES * f64::from(ScryptParams::MAINNET.n);
-            Lane::new(batch, batch, rate.unwrap_or(guess) / n)
+            Lane::new(batch, batch / 2, rate.unwrap_or(guess) / n)
         };
         let queue = Queue::in_order(job.labels.positions(), lanes.iter().map(lane).collect());
         let shared = Arc::new(Shared::new(queue));

@@ -21,7 +21,7 @@ const MAX_WINDOW: u64 = 1 << 24;
 pub(super) struct Lane {
     /// Labels it computes in one go.
     pub(super) batch: u64,
-    /// Pieces from this size on tell how fast it is; a device may take as long for a smaller one.
+    /// So many labels at once tell how fast it is; a device may take as long for fewer.
     pub(super) telling: u64,
     /// Labels a second: a guess, then as measured.
     pub(super) rate: f64,
@@ -38,8 +38,8 @@ enum Doing {
     Starting,
     /// Waits for work.
     Nothing,
-    /// Computes what is left of a piece; where the piece began, and when.
-    Piece { left: Range<u64>, start: u64, since: f64 },
+    /// Computes what is left of a piece.
+    Piece { left: Range<u64> },
     /// Was given up.
     Out,
 }
@@ -54,10 +54,19 @@ impl Lane {
         self.batch as f64 / self.rate
     }
 
+    /// How fast it is, from what it just did. Times are averaged, not rates: slowness shows at once.
+    fn learn(&mut self, labels: u64, seconds: f64) {
+        if labels >= self.telling && seconds > 0.0 && seconds.is_finite() {
+            let each = seconds / labels as f64;
+            let each = if self.measured { (1.0 / self.rate + each) / 2.0 } else { each };
+            (self.rate, self.measured) = (1.0 / each, true);
+        }
+    }
+
     /// When it is through with its piece.
     fn free_at(&self, now: f64) -> f64 {
         match &self.doing {
-            Doing::Piece { left, .. } => (self.heard.min(now) + (left.end - left.start) as f64 / self.rate).max(now),
+            Doing::Piece { left } => (self.heard.min(now) + (left.end - left.start) as f64 / self.rate).max(now),
             _ => now,
         }
     }
@@ -113,7 +122,7 @@ impl Queue {
         };
         let lane = &mut self.lanes[lane];
         lane.heard = now;
-        lane.doing = Doing::Piece { left: piece.clone(), start: piece.start, since: now };
+        lane.doing = Doing::Piece { left: piece.clone() };
         Next::Piece(piece)
     }
 
@@ -138,7 +147,7 @@ impl Queue {
         self.delivered?;
         let Lane { rate, batch, .. } = self.lanes[thief];
         let loose = |lane: &Lane| match &lane.doing {
-            Doing::Piece { left, .. } => (left.end - left.start).saturating_sub(lane.batch),
+            Doing::Piece { left } => (left.end - left.start).saturating_sub(lane.batch),
             _ => 0,
         };
         let victims = self.lanes.iter_mut().filter(|lane| loose(lane) > 0);
@@ -148,7 +157,7 @@ impl Queue {
         }
         let part = (loose(victim) as f64 * rate / (rate + victim.rate)) as u64;
         let part = whole_batches(part, batch).clamp(1, loose(victim));
-        let Doing::Piece { left, .. } = &mut victim.doing else { return None };
+        let Doing::Piece { left } = &mut victim.doing else { return None };
         left.end -= part;
         Some(left.end..left.end + part)
     }
@@ -254,10 +263,12 @@ impl Queue {
         let over = self.over;
         let lane = &mut self.lanes[lane];
         match &mut lane.doing {
-            Doing::Piece { left, .. } if !over => {
+            Doing::Piece { left } if !over => {
                 left.start = positions.end.min(left.end);
+                let made = (positions.start..left.start, !left.is_empty());
+                lane.learn(positions.end - positions.start, now - lane.heard);
                 lane.heard = now;
-                (positions.start..left.start, !left.is_empty())
+                made
             }
             _ => (positions.start..positions.start, false),
         }
@@ -277,17 +288,11 @@ impl Queue {
     }
 
     /// A device is through with its piece. False when labels of it are missing.
-    pub(super) fn finish(&mut self, lane: usize, now: f64) -> bool {
+    pub(super) fn finish(&mut self, lane: usize) -> bool {
         let lane = &mut self.lanes[lane];
-        let Doing::Piece { left, start, since } = &lane.doing else { return false };
+        let Doing::Piece { left } = &lane.doing else { return false };
         if !left.is_empty() {
             return false;
-        }
-        let (labels, seconds) = (left.end - start, now - since);
-        if labels >= lane.telling && seconds > 0.0 {
-            let rate = labels as f64 / seconds;
-            lane.rate = if lane.measured { (lane.rate + rate) / 2.0 } else { rate };
-            lane.measured = true;
         }
         lane.doing = Doing::Nothing;
         true
@@ -296,7 +301,7 @@ impl Queue {
     /// What a device has not done of its piece goes back.
     pub(super) fn give_back(&mut self, lane: usize) {
         let lane = &mut self.lanes[lane];
-        if let Doing::Piece { left, .. } = &lane.doing {
+        if let Doing::Piece { left } = &lane.doing {
             self.returned.insert(left.clone());
             lane.doing = Doing::Nothing;
         }

@@ -44,7 +44,7 @@ struct Ran {
 
 /// Runs a job on devices that the queue believes to be `guess` times as fast as they are.
 fn run(labels: u64, devices: &[Device], guesses: &[f64]) -> Ran {
-    let lane = |(device, guess): (&Device, &f64)| Lane::new(device.batch, device.batch, device.rate() * guess);
+    let lane = |(device, guess): (&Device, &f64)| Lane::new(device.batch, device.batch / 2, device.rate() * guess);
     let mut queue = Queue::in_order(0..labels, devices.iter().zip(guesses).map(lane).collect());
     let count = devices.len();
     let mut ran = Ran { ended: vec![0.0; count], made: vec![0; count], waited: vec![0.0; count], held: 0 };
@@ -94,7 +94,7 @@ fn run(labels: u64, devices: &[Device], guesses: &[f64]) -> Ran {
         if more {
             at_work[i] = Some((end..piece.end, now + devices[i].takes(piece.end - end, batches[i])));
         } else {
-            assert!(queue.finish(i, now));
+            assert!(queue.finish(i));
             waits_since[i] = Some(now);
         }
     }
@@ -190,7 +190,7 @@ fn pieces_are_long_while_there_is_much_to_do() {
     while let Next::Piece(piece) = queue.take(1, 2.0) {
         last = piece.end;
         queue.made(1, piece, 2.0);
-        assert!(queue.finish(1, 2.0));
+        assert!(queue.finish(1));
     }
     assert!((MIN_WINDOW - 1000..=MIN_WINDOW).contains(&last), "{last}");
     assert_eq!(queue.take(1, 2.0), Next::Wait);

@@ -103,7 +103,7 @@ impl Shared {
     }
 
     fn finish(&self, lane: usize) -> bool {
-        let finished = lock(&self.queue).finish(lane, self.now());
+        let finished = lock(&self.queue).finish(lane);
         self.changed.notify_all();
         finished
     }
