@@ -51,7 +51,7 @@ enum Ending {
 struct Lie {
     one_in: u64,
     seed: u64,
-    /// A label of zeros, which every search for a small label meets; else one bit is wrong.
+    /// A label of zeros, which every search for a small label meets; else a large one, which hides from it.
     zeros: bool,
 }
 
@@ -83,7 +83,7 @@ impl Faulty {
         Self { inner, info, batch: batch.max(1), lie: None, ending: None, delay: Duration::ZERO, done: 0, deeds }
     }
 
-    /// One label in `one_in`, by chance but the same for the same seed, has a wrong bit.
+    /// One label in `one_in`, by chance but the same for the same seed, is larger than it should be.
     #[must_use]
     pub fn lies(self, one_in: u64, seed: u64) -> Self {
         Self { lie: Some(Lie { one_in, seed, zeros: false }), ..self }
@@ -181,7 +181,10 @@ impl Faulty {
                 self.deeds.lies.fetch_add(1, Ordering::Relaxed);
                 match self.lie {
                     Some(Lie { zeros: true, .. }) => *label = [0; 16],
-                    _ => label[15] ^= 1,
+                    _ => {
+                        label[0] |= 0x80;
+                        label[15] ^= 1;
+                    }
                 }
             }
         }
