@@ -34,7 +34,7 @@ impl Ranges {
         let to = self.0.partition_point(|old| old.start <= range.end);
         let start = self.0.get(from).map_or(range.start, |old| old.start.min(range.start));
         let end = self.0[..to].last().map_or(range.end, |old| old.end.max(range.end));
-        self.0.splice(from..to, [start..end]);
+        self.0.splice(from..to, std::iter::once(start..end));
     }
 
     /// Takes a stretch out.

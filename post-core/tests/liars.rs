@@ -103,8 +103,8 @@ impl Backend for CaughtFrom {
         let mut checked = Ok(());
         self.inner.label(job, &mut |positions, labels| {
             if matches!(job.labels, Labels::Range(..)) && positions.start >= from {
-                let one_by_one = positions.clone().zip(labels);
-                checked = one_by_one.map(|(at, label)| spot_check(job, &(at..at + 1), &[*label], &device)).collect();
+                let mut one_by_one = positions.clone().zip(labels);
+                checked = one_by_one.try_for_each(|(at, label)| spot_check(job, &(at..at + 1), &[*label], &device));
             }
             if checked.is_err() { ControlFlow::Break(()) } else { sink(positions, labels) }
         })?;

@@ -277,6 +277,18 @@ impl Pool {
             }
         }
     }
+
+    fn learn_scan(&mut self, device: usize, lane: &Lane) {
+        let device = &mut self.devices[device];
+        // The first time counts for nothing.
+        if std::mem::replace(&mut device.scanned, true) {
+            device.scan_rate = match (lane.measured, device.scan_rate) {
+                (true, Some(before)) => Some((before + lane.rate) / 2.0),
+                (true, None) => Some(lane.rate),
+                (false, before) => before.map(|rate| rate * OPTIMISM),
+            };
+        }
+    }
 }
 
 /// How many devices of a job are left, and why the first one isn't.
@@ -343,7 +355,7 @@ impl Backend for Pool {
         let parts = Mutex::new(BTreeMap::new());
         let work = |lane: usize| {
             let Device { id, slot, .. } = &self.devices[lanes[lane]];
-            worker::scan(lane, id, slot, &shared, &|piece, backend| {
+            worker::scan(lane, id, slot, &shared, |piece, backend| {
                 let mut hits = Vec::new();
                 let part = &labels[piece.start as usize..piece.end as usize];
                 backend.scan(job, first + piece.start, part, &mut hits)?;
@@ -400,20 +412,6 @@ impl Backend for Pool {
             .flat_map(|made| made.iter().collect::<Vec<_>>())
             .collect();
         Some(suspects.iter().collect())
-    }
-}
-
-impl Pool {
-    fn learn_scan(&mut self, device: usize, lane: &Lane) {
-        let device = &mut self.devices[device];
-        // The first time counts for nothing.
-        if std::mem::replace(&mut device.scanned, true) {
-            device.scan_rate = match (lane.measured, device.scan_rate) {
-                (true, Some(before)) => Some((before + lane.rate) / 2.0),
-                (true, None) => Some(lane.rate),
-                (false, before) => before.map(|rate| rate * OPTIMISM),
-            };
-        }
     }
 }
 

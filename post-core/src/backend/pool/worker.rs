@@ -174,7 +174,7 @@ pub(super) fn scan(
     id: &str,
     slot: &Mutex<Slot>,
     shared: &Shared,
-    scan: &dyn Fn(&Range<u64>, &mut dyn Backend) -> Result<(), Error>,
+    scan: impl Fn(&Range<u64>, &mut dyn Backend) -> Result<(), Error>,
 ) {
     let compute = |backend: &mut dyn Backend, piece: &Range<u64>| {
         scan(piece, backend)?;
