@@ -81,17 +81,18 @@ fn one_device_in_a_pool_passes_the_suite() {
 
 #[test]
 fn whatever_fails_the_others_go_on_and_it_is_told() {
-    let endings: [(&str, fn(Faulty) -> Faulty); 4] = [
-        ("lost", |device| device.dies_after(3)),
-        ("memory", |device| device.out_of_memory_after(3)),
-        ("lost", |device| device.panics_after(3)),
-        ("lost", |device| device.dies_after(0)),
+    let bad = || faulty("bad", 50);
+    let endings = [
+        ("lost", bad().dies_after(3)),
+        ("memory", bad().out_of_memory_after(3)),
+        ("lost", bad().panics_after(3)),
+        ("lost", bad().dies_after(0)),
     ];
-    for (what, ending) in endings {
+    for (what, bad) in endings {
         let told: Arc<Mutex<Vec<Quarantine>>> = Arc::default();
         let hears = told.clone();
         let devices: Vec<Box<dyn Backend>> =
-            vec![Box::new(ending(faulty("bad", 50))), Box::new(faulty("good", 50).slow(Duration::from_micros(5)))];
+            vec![Box::new(bad), Box::new(faulty("good", 50).slow(Duration::from_micros(5)))];
         let mut pool = Pool::new(devices, Box::new(move |one| hears.lock().unwrap().push(one.clone()))).unwrap();
         let (made, result) = labels(&mut pool, 3..20_003);
         result.unwrap();
