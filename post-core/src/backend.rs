@@ -3,7 +3,11 @@
 //! A backend is a pure function, (commitment, index) → 16 B, and (labels, ciphers) → hits. What is decided from these,
 //! the VRF nonce, spot checks, resuming, is written once above it.
 
+pub mod checked;
 pub mod cpu;
+#[cfg(any(test, feature = "suite"))]
+pub mod faulty;
+pub mod pool;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
 
@@ -20,10 +24,16 @@ use crate::scan::{Hit, ScanJob};
 pub struct Info {
     /// `cpu`, `vulkan`, …
     pub kind: &'static str,
+    /// Names the device on this machine, in messages and options: `cpu`, `vulkan:0`, `opencl:0:1`.
+    pub id: String,
     /// For people: the device's name.
     pub name: String,
     /// Worker threads on this machine.
     pub threads: usize,
+    /// Labels of mainnet's cost that it computes in one go. A hint: any job is right, but shorter ones may take as long.
+    pub batch: u64,
+    /// Labels that one scan should be given to keep it busy. A hint too.
+    pub scan_batch: usize,
     /// For people: how labels are computed.
     pub labels: String,
     /// For people: how labels are scanned.
@@ -97,7 +107,7 @@ pub enum Error {
     },
     /// It computed a label that the CPU computes differently.
     #[error(
-        "device {device} computed a wrong label at index {index}; nothing of that batch is kept, don't use this device"
+        "device {device} computed a wrong label at index {index}; run the same command with another device, which replaces what this one made"
     )]
     Wrong {
         /// The device's id.
@@ -129,7 +139,8 @@ pub trait Backend: Send {
     /// Computes the labels of `job` and hands them to `sink` in order, each batch while the next one is computed.
     ///
     /// # Errors
-    /// Every [`Error`]; what `sink` got before is right nevertheless.
+    /// Every [`Error`]. What `sink` got before is right nevertheless, unless it is [`Error::Wrong`]: then the batch with that
+    /// label was held back, but what the same device made earlier is suspect, see [`Backend::suspects`].
     fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error>;
 
     /// Appends the hits of `labels` (the first has index `first`) in ascending order of (index, nonce).
@@ -137,9 +148,29 @@ pub trait Backend: Send {
     /// # Errors
     /// Every [`Error`]; `hits` is then of no use.
     fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error>;
+
+    /// Says that the label at `index` of `commitment`, handed on just now, is wrong. Whoever made it is not asked again.
+    /// Returns what [`Backend::label`] would have returned had it noticed.
+    fn accuse(&mut self, commitment: &Commitment, index: u64) -> Error {
+        let _ = commitment;
+        Error::Wrong { device: self.info().id.clone(), index }
+    }
+
+    /// After [`Error::Wrong`]: whether devices are left that did not lie. The same job may then be asked for again.
+    fn others_left(&self) -> bool {
+        false
+    }
+
+    /// After [`Error::Wrong`]: which labels of `commitment` the liars made, as indices, ascending; of all [`Labels::Range`]
+    /// jobs, and told once only. They may be wrong and have to be made again. `None` means all that was handed on.
+    fn suspects(&mut self, commitment: &Commitment) -> Option<Vec<Range<u64>>> {
+        let _ = commitment;
+        None
+    }
 }
 
-/// The labels of a list, all at once. For the few labels of a proof or a spot check.
+/// The labels of a list, all at once. For the few labels of a proof or a spot check. When a device lies and others are
+/// left, these make the whole list again.
 ///
 /// # Errors
 /// Every [`Error`] of the backend.
@@ -149,9 +180,16 @@ pub fn label_list(
     list: &[(Commitment, u64)],
 ) -> Result<Vec<Label>, Error> {
     let mut labels = Vec::with_capacity(list.len());
-    backend.label(&LabelJob { scrypt, labels: Labels::List(list) }, &mut |_, batch| {
-        labels.extend_from_slice(batch);
-        ControlFlow::Continue(())
-    })?;
-    Ok(labels)
+    loop {
+        labels.clear();
+        let result = backend.label(&LabelJob { scrypt, labels: Labels::List(list) }, &mut |_, batch| {
+            labels.extend_from_slice(batch);
+            ControlFlow::Continue(())
+        });
+        match result {
+            Ok(()) => return Ok(labels),
+            Err(Error::Wrong { .. }) if backend.others_left() => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

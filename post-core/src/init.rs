@@ -3,8 +3,13 @@
 //! A run looks before it writes: a request that can't be met is refused with the drives as they were. Then it claims the
 //! drives and lets the backend compute while it writes, searches the VRF nonce and checkpoints: data synced, then journal
 //! replaced. What the journal does not count is computed again.
+//!
+//! A device may turn out to lie long after its first labels were written. Everything it made in this run is then suspect: the
+//! journals say so before anything else happens, and it is made again, by this run if another device is left, else by the
+//! next one (see `suspect`).
 
 mod resume;
+mod suspect;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +24,7 @@ use crate::label::LABEL_BYTES;
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
 use crate::plan::{DriveSpace, Layout, PlanError, place};
+use crate::ranges::Ranges;
 use crate::set::{FileList, Problem, SetError, Survey, common_metadata, survey};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
 use crate::watch::{Event, Watch};
@@ -301,16 +307,23 @@ pub fn init(
     watch.event(run.planned());
     run.adopt(backend, watch)?;
     run.write_first_records()?;
-    let made = run.fill(backend, watch)?;
-    run.finish(backend, watch)?;
-    Ok(run.outcome(made))
+    let before = run.done;
+    watch.event(Event::InitStarted { total: run.plan.labels(), done: before });
+    loop {
+        match run.fill(backend, watch).and_then(|()| run.finish(backend, watch)) {
+            Ok(()) => return Ok(run.outcome(run.done - before)),
+            Err(error) => run.go_on_after(error, backend, watch)?,
+        }
+    }
 }
 
 /// What is known of one data file.
 struct FileState {
     drive: usize,
-    /// Labels from its beginning that are durable and right.
+    /// Labels from its beginning that are durable and, but for the suspects, right.
     done: u64,
+    /// Indices of labels among these that a liar made, and that were not made again yet.
+    suspects: Ranges,
     /// Whole labels in the file: more than `done` after a crash.
     there: u64,
     /// The smallest of the labels that are done.
@@ -327,8 +340,10 @@ struct Run<'a> {
     metadata: Metadata,
     /// The files of this run and all others that are there.
     files: BTreeMap<u32, FileState>,
-    /// Labels of this run's files that are on disk.
+    /// Labels of this run's files that are on disk and, as far as anybody knows, right.
     done: u64,
+    /// Indices of the labels that this run computed.
+    made: Ranges,
 }
 
 impl<'a> Run<'a> {
@@ -337,7 +352,13 @@ impl<'a> Run<'a> {
     }
 
     fn is_done(&self, file: u32) -> bool {
-        self.files.get(&file).is_some_and(|state| state.done == self.full(file))
+        self.files.get(&file).is_some_and(|state| state.done == self.full(file) && state.suspects.is_empty())
+    }
+
+    /// Labels of this run's files that are durable and right.
+    fn counted(&self) -> u64 {
+        let this_run = self.files.range(self.plan.files.clone());
+        this_run.map(|(_, state)| state.done - state.suspects.len()).sum()
     }
 
     /// Whether every file of the set, not only of this run, is whole.

@@ -10,17 +10,33 @@ use serde::{Deserialize, Serialize};
 use crate::drive::{Drive, DriveError};
 use crate::identity::Commitment;
 use crate::plan::Layout;
+use crate::ranges::Ranges;
 use crate::vrf::VrfNonce;
 
 const MAGIC: &str = "post-journal-1";
 
 /// What was done to one data file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileProgress {
-    /// Labels from its beginning that are durable and right.
+    /// Labels from its beginning that are durable and, those that are suspect apart, right.
     pub(crate) labels: u64,
     /// The smallest of these labels below the threshold.
     pub(crate) vrf: Option<VrfNonce>,
+    /// Labels among these that a device made which was caught with a wrong one: stretches, from … to, counted from the
+    /// file's beginning. They have to be made again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) suspect: Vec<(u64, u64)>,
+}
+
+impl FileProgress {
+    /// Labels that are durable and right.
+    pub(crate) fn right(&self) -> u64 {
+        self.labels.saturating_sub(self.suspects().len())
+    }
+
+    pub(crate) fn suspects(&self) -> Ranges {
+        self.suspect.iter().map(|(from, to)| *from..(*to).min(self.labels)).collect()
+    }
 }
 
 /// Everything a journal says.
@@ -79,8 +95,9 @@ mod tests {
             commitment: [7; 32],
             num_labels: 99,
             set_complete: true,
-            files: BTreeMap::from([(2, FileProgress { labels: 5, vrf })]),
+            files: BTreeMap::from([(2, FileProgress { labels: 5, vrf, suspect: vec![(1, 2), (4, 5)] })]),
         };
+        assert_eq!(journal.files[&2].right(), 3);
         let bytes = journal.to_bytes().unwrap();
         assert_eq!(Journal::from_bytes(&bytes), Some(journal));
         for at in 0..bytes.len() {

@@ -17,6 +17,7 @@ pub mod difficulty;
 pub mod index_packing;
 pub mod label;
 pub mod odds;
+mod ranges;
 pub mod scan;
 pub mod watch;
 

@@ -21,11 +21,14 @@ use crate::scan::{Hit, NonceGroup, ScanJob};
 use crate::set::DataSet;
 use crate::watch::{Event, Watch};
 
-/// Labels read at a time, 1 MiB.
+/// Labels read at a time at least, 1 MiB.
 const READ_LABELS: usize = 1 << 16;
 
 /// Buffers between the reader and the scanner: one is read, one scanned, one waits.
 const BUFFERS: usize = 3;
+
+/// Bytes of all buffers at most, however many labels a device wants at a time.
+const MAX_BUFFERED: usize = 48 << 20;
 
 /// All nonces that exist.
 const MAX_NONCES: u32 = MAX_GROUPS * NONCES_PER_GROUP;
@@ -199,9 +202,10 @@ impl<'a> Prover<'a> {
         let job = ScanJob { groups: &job_groups, difficulty: self.difficulty };
         let (full_sender, full) = mpsc::sync_channel::<Result<(u64, Buffer), DriveError>>(BUFFERS);
         let (empty_sender, empty) = mpsc::channel::<Buffer>();
+        let labels_at_a_time = read_labels(backend.info().scan_batch);
         for _ in 0..BUFFERS {
             // The receiver lives until the scope's end.
-            let _ = empty_sender.send(Buffer { labels: vec![[0; LABEL_BYTES]; READ_LABELS], filled: 0 });
+            let _ = empty_sender.send(Buffer { labels: vec![[0; LABEL_BYTES]; labels_at_a_time], filled: 0 });
         }
         // The closure owns its ends of the channels: leaving it early hangs up on the reader, which then ends too.
         std::thread::scope(move |scope| {
@@ -219,7 +223,7 @@ impl<'a> Prover<'a> {
                     if full_sender.send(Ok((first, buffer))).is_err() {
                         break;
                     }
-                    first += READ_LABELS as u64;
+                    first += labels_at_a_time as u64;
                 }
             });
             let mut tally = Tally::new(self.params.k2);
@@ -257,6 +261,11 @@ impl<'a> Prover<'a> {
     }
 }
 
+/// Labels to read at a time for a backend that wants `wanted`.
+fn read_labels(wanted: usize) -> usize {
+    wanted.clamp(READ_LABELS, MAX_BUFFERED / BUFFERS / LABEL_BYTES)
+}
+
 struct Buffer {
     labels: Vec<Label>,
     filled: usize,
@@ -290,6 +299,13 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buffers_suit_the_device_within_bounds() {
+        assert_eq!(read_labels(1), READ_LABELS);
+        assert_eq!(read_labels(READ_LABELS + 7), READ_LABELS + 7);
+        assert_eq!(read_labels(usize::MAX) * LABEL_BYTES * BUFFERS, MAX_BUFFERED);
+    }
 
     #[test]
     fn the_first_full_nonce_wins_and_the_lower_of_two() {

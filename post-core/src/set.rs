@@ -6,7 +6,7 @@ use std::fmt;
 use crate::backend::{self, Backend, label_list};
 use crate::drive::{Drive, DriveError};
 use crate::identity::Commitment;
-use crate::journal::Journal;
+use crate::journal::{FileProgress, Journal};
 use crate::label::{LABEL_BYTES, Label};
 use crate::metadata::Metadata;
 use crate::params::ScryptParams;
@@ -38,7 +38,8 @@ pub enum Problem {
         /// Bytes it has.
         got: u64,
     },
-    /// A file of the right size whose last labels were never made sure of: `init` was interrupted there.
+    /// A file of the right size of which some labels were never made sure of: `init` was interrupted there, or a device
+    /// turned out to be a liar.
     Unfinished {
         /// Its number.
         file: u32,
@@ -213,7 +214,7 @@ pub fn survey(drives: &[Box<dyn Drive>], commitment: &Commitment, layout: &Layou
         }
         for (file, got) in held {
             let expected = layout.file_bytes(file);
-            let counted = journal.as_ref().and_then(|journal| journal.files.get(&file)).map(|progress| progress.labels);
+            let counted = journal.as_ref().and_then(|journal| journal.files.get(&file)).map(FileProgress::right);
             if let Some((other, _)) = files.insert(file, (index, got)) {
                 problems.push(Problem::Twice { file, drives: [drives[other].name(), drive.name()] });
             }

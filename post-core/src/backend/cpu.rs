@@ -22,6 +22,9 @@ const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 /// Batches that a worker computes in one go.
 const TASK_BATCHES: usize = 4;
 
+/// Labels of a scan that keep all threads busy, 1 MiB.
+const SCAN_BATCH: usize = 1 << 16;
+
 /// Tasks a scan is cut into, for each thread.
 const SCAN_TASKS: usize = 4;
 
@@ -62,8 +65,16 @@ impl Cpu {
             .map_err(|e| Error::Unavailable { device: "cpu".into(), reason: format!("{e}; use fewer threads") })?;
         let threads = pool.current_num_threads();
         let (method, scan) = (Method::new(label::tier::Tier::best()), scan::tier::Tier::best());
-        let info =
-            Info { kind: "cpu", name: "CPU".into(), threads, labels: method.to_string(), scan: scan.to_string() };
+        let info = Info {
+            kind: "cpu",
+            id: "cpu".into(),
+            name: "CPU".into(),
+            threads,
+            batch: ROWS_PER_BATCH / u64::from(ScryptParams::MAINNET.n) * threads as u64,
+            scan_batch: SCAN_BATCH,
+            labels: method.to_string(),
+            scan: scan.to_string(),
+        };
         let mut cpu = Self { info, pool, method, workers: Vec::new(), cost: None, scanners: Vec::new() };
         cpu.set_scan_tier(scan);
         Ok(cpu)

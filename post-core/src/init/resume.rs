@@ -6,10 +6,11 @@ use std::ops::Range;
 use super::{FileState, InitError, Plan, Request, Run};
 use crate::backend::{Backend, label_list};
 use crate::drive::Drive;
-use crate::journal::Journal;
+use crate::journal::{FileProgress, Journal};
 use crate::label::{LABEL_BYTES, Label};
 use crate::metadata::Metadata;
 use crate::plan::Layout;
+use crate::ranges::Ranges;
 use crate::set::Problem;
 use crate::watch::{Event, Watch};
 
@@ -23,7 +24,8 @@ impl<'a> Run<'a> {
     /// Reads journals and decides how much of each file counts. Nothing is written.
     pub(super) fn new(request: &'a Request, drives: &'a [Box<dyn Drive>], plan: Plan) -> Result<Self, InitError> {
         let metadata = plan.existing.clone().unwrap_or_else(|| request.metadata());
-        let mut run = Self { request, drives, plan, metadata, files: BTreeMap::new(), done: 0 };
+        let (files, made) = (BTreeMap::new(), Ranges::default());
+        let mut run = Self { request, drives, plan, metadata, files, done: 0, made };
         let journals = drives.iter().map(|drive| run.read_journal(&**drive)).collect::<Result<Vec<_>, _>>()?;
         run.refuse_gone_files(journals.iter().flatten().any(|journal| journal.set_complete))?;
         for (&file, &(drive, bytes)) in &run.plan.survey.files {
@@ -34,15 +36,18 @@ impl<'a> Run<'a> {
                 Some(progress) => (progress.labels, progress.vrf, true),
                 None => (there, None, false),
             };
-            let state = FileState { drive, done, there, search: run.new_search(vrf), vouched };
+            let first = run.plan.layout.file_labels(file).start;
+            let suspects = progress.map(FileProgress::suspects).unwrap_or_default();
+            let suspects = suspects.within(&(0..done)).map(|range| first + range.start..first + range.end).collect();
+            let state = FileState { drive, done, suspects, there, search: run.new_search(vrf), vouched };
             run.files.insert(file, state);
         }
         for (&file, &drive) in &run.plan.place {
             let search = run.new_search(None);
-            run.files.entry(file).or_insert(FileState { drive, done: 0, there: 0, search, vouched: true });
+            let suspects = Ranges::default();
+            run.files.entry(file).or_insert(FileState { drive, done: 0, suspects, there: 0, search, vouched: true });
         }
-        let this_run = run.files.range(run.plan.files.clone());
-        run.done = this_run.map(|(_, state)| state.done).sum();
+        run.done = run.counted();
         Ok(run)
     }
 

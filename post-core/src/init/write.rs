@@ -1,49 +1,50 @@
 //! The work itself: labels to disk with checkpoints, then the nonce, then the final metadata.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
-use super::{InitError, Run};
+use super::suspect::wrong;
+use super::{FileState, InitError, Run};
 use crate::backend::{self, Backend, LabelJob, Labels};
 use crate::drive::DriveError;
 use crate::journal::{FileProgress, Journal};
 use crate::label::Label;
+use crate::ranges::Ranges;
 use crate::vrf::VrfNonce;
 use crate::watch::{Event, Watch};
 
 /// How often the position of a search past the end is noted; it is small and goes to every drive.
 const POSITION_EVERY: Duration = Duration::from_secs(10);
 
-/// What was written since the last checkpoint.
+/// What was written since the last checkpoint: no file's state knows of it yet, so no journal does.
 struct Unsynced {
-    files: BTreeSet<u32>,
+    /// Indices by file.
+    files: BTreeMap<u32, Ranges>,
     since: Instant,
 }
 
 impl Run<'_> {
-    /// Computes and writes all labels that are missing. Returns how many.
-    pub(super) fn fill(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<u64, InitError> {
-        let before = self.done;
-        watch.event(Event::InitStarted { total: self.plan.labels(), done: before });
+    /// Computes and writes all labels that are missing or suspect.
+    pub(super) fn fill(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<(), InitError> {
         for indices in self.remaining() {
             self.fill_range(indices, backend, watch)?;
         }
-        Ok(self.done - before)
+        Ok(())
     }
 
-    /// The stretches of indices to compute, joined across files.
+    /// The stretches of indices to compute, joined across files: first the suspects, then what is missing.
     fn remaining(&self) -> Vec<Range<u64>> {
-        let mut ranges: Vec<Range<u64>> = Vec::new();
-        for file in self.plan.files.clone().filter(|file| !self.is_done(*file)) {
-            let labels = self.plan.layout.file_labels(file);
-            let missing = labels.start + self.files.get(&file).map_or(0, |state| state.done)..labels.end;
-            match ranges.last_mut() {
-                Some(last) if last.end == missing.start => last.end = missing.end,
-                _ => ranges.push(missing),
-            }
-        }
-        ranges
+        let this_run = self.files.range(self.plan.files.clone());
+        let suspects: Ranges = this_run.flat_map(|(_, state)| state.suspects.iter()).collect();
+        let files = self.plan.files.clone();
+        let missing: Ranges = files
+            .map(|file| {
+                let labels = self.plan.layout.file_labels(file);
+                labels.start + self.files.get(&file).map_or(0, |state| state.done)..labels.end
+            })
+            .collect();
+        suspects.iter().chain(missing.iter()).collect()
     }
 
     fn fill_range(
@@ -54,14 +55,13 @@ impl Run<'_> {
     ) -> Result<(), InitError> {
         let scrypt = self.request.params.scrypt;
         let job = LabelJob { scrypt, labels: Labels::Range(self.metadata.commitment(), indices) };
-        let device = backend.info().name.clone();
-        let mut unsynced = Unsynced { files: BTreeSet::new(), since: Instant::now() };
+        let mut unsynced = Unsynced { files: BTreeMap::new(), since: Instant::now() };
         let mut result = Ok(());
         backend.label(&job, &mut |indices, labels| {
-            result = self.write(indices, labels, &mut unsynced, &device, watch);
+            result = self.write(indices, labels, &mut unsynced, watch);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        result?;
+        result.map_err(|error| self.accuse(error, backend))?;
         self.checkpoint(&mut unsynced)?;
         Ok(())
     }
@@ -72,19 +72,17 @@ impl Run<'_> {
         indices: Range<u64>,
         labels: &[Label],
         unsynced: &mut Unsynced,
-        device: &str,
         watch: &dyn Watch,
     ) -> Result<(), InitError> {
-        let wrong = |index| backend::Error::Wrong { device: device.into(), index }.into();
         for piece in self.plan.layout.pieces(indices.clone()) {
             let from = (piece.labels.start - indices.start) as usize;
             let labels = &labels[from..][..(piece.labels.end - piece.labels.start) as usize];
             let Some(state) = self.files.get_mut(&piece.file) else { continue };
-            unsynced.files.insert(piece.file);
             self.drives[state.drive].write_at(piece.file, piece.offset, labels.as_flattened())?;
             let observed = state.search.observe(piece.labels.start, labels);
             observed.map_err(|error| InitError::of_search(error, wrong))?;
-            state.done += labels.len() as u64;
+            unsynced.files.entry(piece.file).or_default().insert(piece.labels.clone());
+            self.made.insert(piece.labels);
             self.done += labels.len() as u64;
         }
         let stop = watch.stop();
@@ -96,18 +94,24 @@ impl Run<'_> {
         if stop && self.done < self.plan.labels() { Err(self.stopped()) } else { Ok(()) }
     }
 
-    /// Makes what was written durable, then says so. Until then no journal counts it.
-    fn checkpoint(&self, unsynced: &mut Unsynced) -> Result<(), DriveError> {
+    /// Makes what was written durable, then says so. Until then no journal counts it, and what was suspect still is.
+    fn checkpoint(&mut self, unsynced: &mut Unsynced) -> Result<(), DriveError> {
         let mut drives = BTreeSet::new();
-        for file in &unsynced.files {
-            let drive = self.files[file].drive;
-            self.drives[drive].sync(*file)?;
-            drives.insert(drive);
+        for (file, written) in std::mem::take(&mut unsynced.files) {
+            let first = self.plan.layout.file_labels(file).start;
+            let Some(state) = self.files.get_mut(&file) else { continue };
+            self.drives[state.drive].sync(file)?;
+            for indices in written.iter() {
+                // Behind what is done there is only what follows it.
+                state.done = state.done.max(indices.end - first);
+                state.suspects.remove(indices);
+            }
+            drives.insert(state.drive);
         }
         for drive in drives {
             self.write_journal(drive)?;
         }
-        *unsynced = Unsynced { files: BTreeSet::new(), since: Instant::now() };
+        unsynced.since = Instant::now();
         Ok(())
     }
 
@@ -118,14 +122,18 @@ impl Run<'_> {
             commitment: self.metadata.commitment().0,
             num_labels: self.plan.layout.num_labels(),
             set_complete: self.complete(),
-            files: files
-                .map(|(file, state)| (*file, FileProgress { labels: state.done, vrf: state.search.best() }))
-                .collect(),
+            files: files.map(|(file, state)| (*file, self.progress(*file, state))).collect(),
         };
         let bytes = journal
             .to_bytes()
             .map_err(|e| DriveError::Malformed { place: self.drives[drive].name(), reason: e.to_string() })?;
         self.drives[drive].replace_journal(&bytes)
+    }
+
+    fn progress(&self, file: u32, state: &FileState) -> FileProgress {
+        let first = self.plan.layout.file_labels(file).start;
+        let suspect = state.suspects.iter().map(|range| (range.start - first, range.end - first)).collect();
+        FileProgress { labels: state.done, vrf: state.search.best(), suspect }
     }
 
     /// Settles the VRF nonce and writes the complete metadata to every drive that holds a file.
@@ -201,8 +209,6 @@ impl Run<'_> {
         let noted_position = self.metadata.last_position.filter(|position| *position < u64::MAX / 2);
         let from = noted_position.unwrap_or(0).max(num_labels);
         watch.event(Event::VrfSearchPastEnd { from });
-        let device = backend.info().name.clone();
-        let wrong = |index| backend::Error::Wrong { device: device.clone(), index }.into();
         let mut search = self.new_search(None);
         let mut noted = Instant::now();
         let mut result = Ok(());
@@ -210,7 +216,7 @@ impl Run<'_> {
             scrypt: self.request.params.scrypt,
             labels: Labels::Range(self.metadata.commitment(), from..u64::MAX),
         };
-        backend.label(&job, &mut |indices, labels| {
+        let labelled = backend.label(&job, &mut |indices, labels| {
             let mut look = || -> Result<bool, InitError> {
                 for (index, label) in indices.clone().zip(labels) {
                     let observed = search.observe(index, std::slice::from_ref(label));
@@ -235,7 +241,16 @@ impl Run<'_> {
                     ControlFlow::Break(())
                 }
             }
-        })?;
+        });
+        let result = match labelled {
+            Ok(()) => result.map_err(|error| self.accuse(error, backend)),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(InitError::Backend(backend::Error::Wrong { .. })) = &result {
+            // What it went past may have been the nonce.
+            self.metadata.last_position = noted_position;
+            self.write_metadata()?;
+        }
         result?;
         search.best().ok_or_else(|| self.stopped())
     }
