@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use post_core::backend::{Backend, Error, Info, LabelJob, Sink};
 use post_core::label::Label;
+use post_core::params::ScryptParams;
 use post_core::scan::{Hit, ScanJob};
 
 use self::scan::PreparedScan;
@@ -25,7 +26,7 @@ use self::thread::DeviceThread;
 pub(crate) use self::thread::Maker;
 use crate::budget::{self, Rates};
 use crate::cache::Tuning;
-use crate::device::{Facts, Shape, Trouble};
+use crate::device::{BLOCK, Facts, Shape, Trouble};
 use crate::{Forced, Tune};
 
 /// Opening may take this long. A card that nobody uses sleeps, and some take seconds to wake.
@@ -57,6 +58,12 @@ pub(crate) struct Settings {
     /// By the kind of device if `None`.
     pub(crate) limits: Option<Limits>,
 }
+
+/// Labels that a scan should be given at once: 16 MiB, so that its round trips don't show.
+const SCAN_BATCH: usize = 1 << 20;
+
+/// The same for devices that are the CPU in truth.
+const SOFTWARE_SCAN_BATCH: usize = 1 << 16;
 
 /// A device as a backend.
 pub(crate) struct GpuBackend {
@@ -126,7 +133,16 @@ impl GpuBackend {
             patience: budget::patience(facts.software),
         });
         let mut this = Self {
-            info: Info { kind, name: facts.name.clone(), threads: 1, labels: String::new(), scan: String::new() },
+            info: Info {
+                kind,
+                id: id.to_owned(),
+                name: facts.name.clone(),
+                threads: 1,
+                batch: 0,
+                scan_batch: if facts.software { SOFTWARE_SCAN_BATCH } else { SCAN_BATCH },
+                labels: String::new(),
+                scan: String::new(),
+            },
             thread,
             limits,
             memory: budget::memory(&facts, settings.gpu_memory),
@@ -163,6 +179,9 @@ impl GpuBackend {
             Some(labels) => format!(", {labels} labels in flight"),
             None => String::new(),
         };
+        let tuned_labels = self.tuning.as_ref().and_then(|tuning| tuning.labels).map(u64::from);
+        let line_bytes = u64::from(ScryptParams::MAINNET.n / self.gap()) * 128;
+        self.info.batch = tuned_labels.unwrap_or((self.memory / line_bytes).max(u64::from(BLOCK)));
         let gib = self.memory as f64 / (1_u64 << 30) as f64;
         self.info.labels = format!("{gap}{tuned}, at most {gib:.1} GiB");
         self.info.scan = "AES by tables".into();
