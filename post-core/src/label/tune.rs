@@ -15,8 +15,11 @@ use crate::params::ScryptParams;
 /// What all measurements together may take.
 const BUDGET: Duration = Duration::from_millis(450);
 
-/// Rounds over all candidates; the best of each counts, since what disturbs a measurement only ever slows it.
-const ROUNDS: usize = 2;
+/// Rounds over the candidates; the best of each counts, since what disturbs a measurement only ever slows it.
+const ROUNDS: usize = 8;
+
+/// Candidates that far behind the best one after a round are not measured again.
+const HOPELESS: f64 = 0.85;
 
 /// The tiers that may be the fastest, the likeliest first. A narrower one can win where wide registers lower the clock, but
 /// not one narrower still.
@@ -28,25 +31,29 @@ pub(crate) fn likely() -> Vec<Tier> {
 /// best of what was measured until then.
 pub(crate) fn fastest(pool: &ThreadPool, tiers: &[Tier], scrypt: ScryptParams) -> Method {
     let usual = Method::new(tiers.first().copied().unwrap_or(Tier::Portable));
-    let candidates: Vec<Method> = tiers.iter().flat_map(|tier| Method::all(*tier)).collect();
+    let mut candidates: Vec<(f64, Method)> =
+        tiers.iter().flat_map(|tier| Method::all(*tier)).map(|method| (0.0, method)).collect();
     let deadline = Instant::now() + BUDGET;
-    let mut best = (0.0, usual);
     let mut longest = Duration::ZERO;
+    let best = |candidates: &[(f64, Method)]| {
+        let fastest = candidates.iter().max_by(|(a, _), (b, _)| a.total_cmp(b));
+        fastest.copied().filter(|(speed, _)| *speed > 0.0).unwrap_or((0.0, usual))
+    };
     for _ in 0..ROUNDS {
-        for method in &candidates {
+        for at in 0..candidates.len() {
             let start = Instant::now();
             // The next one may take as long as the longest so far.
             if start + longest > deadline {
-                return best.1;
+                return best(&candidates).1;
             }
-            let speed = labels_per_second(pool, *method, scrypt);
+            let (speed, method) = &mut candidates[at];
+            *speed = speed.max(labels_per_second(pool, *method, scrypt));
             longest = longest.max(start.elapsed());
-            if speed > best.0 {
-                best = (speed, *method);
-            }
         }
+        let enough = best(&candidates).0 * HOPELESS;
+        candidates.retain(|(speed, _)| *speed >= enough);
     }
-    best.1
+    best(&candidates).1
 }
 
 /// The speeds of all threads together, each with memory of its own; 0 where there was not enough.
