@@ -158,7 +158,7 @@ pub(crate) fn open_gpu(id: &str, compute: &Compute, tune: Tune) -> Result<Box<dy
     let options =
         post_gpu::Options { gpu_memory: compute.gpu_memory, cache_dir: cache_dir(), tune, ..Default::default() };
     let cure = || match compute.gpu_memory {
-        Some(bytes) => format!("{id} can't be used with --gpu-memory of {}", human_bytes(bytes)),
+        Some(bytes) => format!("{id} can't be used with --gpu-memory of {}; give it more", human_bytes(bytes)),
         None => format!("{id} can't be used; name another device, or see `post doctor`"),
     };
     post_gpu::open(id, options).with_context(cure)

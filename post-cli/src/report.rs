@@ -306,3 +306,23 @@ pub(crate) fn human_bytes(bytes: u64) -> String {
         None => format!("{bytes} B"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a lying device made is taken off again, even after the last label.
+    #[test]
+    fn progress_may_go_back() {
+        let reporter = Reporter::new(Style::Bars);
+        let position = || reporter.state.lock().unwrap().bar.as_ref().map(ProgressBar::position);
+        reporter.event(Event::InitStarted { total: 100, done: 10 });
+        for (done, shown) in [(60, Some(60)), (20, Some(20)), (100, None), (5, Some(5)), (100, None)] {
+            reporter.event(Event::Labels { done, durable: true });
+            assert_eq!(position(), shown, "{done}");
+        }
+        let state = reporter.state.lock().unwrap();
+        assert_eq!((state.rate(5), state.eta(5)), (0.0, None));
+        assert!(state.text(5).contains("ETA unknown"), "{}", state.text(5));
+    }
+}

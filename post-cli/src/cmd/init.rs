@@ -83,10 +83,10 @@ fn make(args: Args, reporter: &Arc<Reporter>) -> Result<()> {
         files: args.files,
         checkpoint_every: CHECKPOINT_EVERY,
     };
-    let labels = u64::from(args.units).saturating_mul(request.params.labels_per_unit);
     // Everything that can be refused is refused before the first change on disk, and nothing is said before that.
     let plan = prepare(&request, &drives, &quotas)?;
-    let mut devices = devices::open(&args.compute, Work::Labels(request.params.scrypt, labels), reporter)?;
+    let work = Work::Labels(request.params.scrypt, plan.labels());
+    let mut devices = devices::open(&args.compute, work, reporter)?;
     if let Identity::Made(key) = &identity {
         keep_key(key, &args.drives[0].path, &plan, &drives, reporter)?;
     }
