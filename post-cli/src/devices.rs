@@ -108,10 +108,18 @@ fn open_cpu(compute: &Compute, work: Work) -> Result<Box<dyn Backend>> {
 
 /// Every real GPU that works. None is no error: then the CPU computes.
 fn open_gpus(compute: &Compute, reporter: &Reporter) -> Vec<Box<dyn Backend>> {
-    let gpus = default_gpus();
+    open_working(&default_gpus(), |id| open_gpu(id, compute, Tune::Auto), reporter)
+}
+
+/// Those that can be opened; of the others `reporter` hears.
+fn open_working(
+    gpus: &[String],
+    open: impl Fn(&str) -> Result<Box<dyn Backend>>,
+    reporter: &Reporter,
+) -> Vec<Box<dyn Backend>> {
     let mut opened = Vec::new();
-    for id in &gpus {
-        match open_gpu(id, compute, Tune::Auto) {
+    for id in gpus {
+        match open(id) {
             Ok(backend) => opened.push(backend),
             Err(error) => reporter.device_out(id, &format!("{error:#}")),
         }
@@ -176,31 +184,36 @@ pub(crate) fn default_gpus() -> Vec<String> {
 /// another name each time. So the cards of one maker are all used through one driver: the one that shows most of them, of
 /// several the one that an earlier run found to be faster, of several the first.
 fn choose(found: &[Facts], speed: impl Fn(&Facts) -> Option<f64>) -> Vec<&Facts> {
-    let mut ways: BTreeMap<String, Vec<((&str, &str), Vec<&Facts>)>> = BTreeMap::new();
+    let mut ways: Vec<Way<'_>> = Vec::new();
     for facts in found.iter().filter(|facts| !facts.software) {
-        let api = facts.id.split(':').next().unwrap_or_default();
-        let driver = (api, facts.driver.as_str());
-        let ways = ways.entry(maker(facts)).or_default();
-        match ways.iter_mut().find(|(known, _)| *known == driver) {
-            Some((_, cards)) => cards.push(facts),
-            None => ways.push((driver, vec![facts])),
+        let (api, maker) = (facts.id.split(':').next().unwrap_or_default(), maker(facts));
+        match ways.iter_mut().find(|way| (way.api, way.driver, &way.maker) == (api, &facts.driver, &maker)) {
+            Some(way) => way.cards.push(facts),
+            None => ways.push(Way { maker, api, driver: &facts.driver, cards: vec![facts] }),
         }
     }
     // How fast all cards are together; unknown if one wasn't measured.
-    let speed = |cards: &[&Facts]| cards.iter().map(|facts| speed(facts)).sum::<Option<f64>>();
-    let mut chosen = Vec::new();
-    for ways in ways.into_values() {
-        let mut best: Vec<&Facts> = Vec::new();
-        for (_, cards) in ways {
-            let faster = matches!((speed(&cards), speed(&best)), (Some(new), Some(old)) if new > old);
-            if cards.len() > best.len() || (cards.len() == best.len() && faster) {
-                best = cards;
-            }
+    let speed = |way: &Way<'_>| way.cards.iter().map(|facts| speed(facts)).sum::<Option<f64>>();
+    let is_better = |new: &Way<'_>, old: &Way<'_>| {
+        let faster = matches!((speed(new), speed(old)), (Some(new), Some(old)) if new > old);
+        new.cards.len() > old.cards.len() || (new.cards.len() == old.cards.len() && faster)
+    };
+    let mut best: BTreeMap<&str, &Way<'_>> = BTreeMap::new();
+    for way in &ways {
+        if best.get(way.maker.as_str()).is_none_or(|old| is_better(way, old)) {
+            best.insert(&way.maker, way);
         }
-        chosen.extend(best);
     }
-    chosen.sort_by_key(|facts| found.iter().position(|other| other.id == facts.id));
-    chosen
+    let chosen = |facts: &&Facts| best.values().any(|way| way.cards.iter().any(|card| card.id == facts.id));
+    found.iter().filter(chosen).collect()
+}
+
+/// The cards of one maker that one driver shows by one API.
+struct Way<'a> {
+    maker: String,
+    api: &'a str,
+    driver: &'a str,
+    cards: Vec<&'a Facts>,
 }
 
 /// Whose card it is; the card's own name if that can't be told.
@@ -290,6 +303,31 @@ mod tests {
         ];
         assert_eq!(chosen(&found, &[]), ["vulkan:0"]);
         assert_eq!(chosen(&found, &["vulkan:1"]), ["vulkan:1"]);
+    }
+
+    #[test]
+    fn a_gpu_that_fails_is_left_out_and_the_rest_go_on() {
+        let gpus = ["vulkan:0", "vulkan:1", "vulkan:2"].map(str::to_owned);
+        let open = |id: &str| -> Result<Box<dyn Backend>> {
+            if id == "vulkan:1" { bail!("it failed") } else { open_cpu(&Compute::default(), Work::Short) }
+        };
+        assert_eq!(open_working(&gpus, open, &Reporter::quiet()).len(), 2);
+        assert_eq!(open_working(&gpus, |_| bail!("all fail"), &Reporter::quiet()).len(), 0);
+    }
+
+    #[test]
+    fn only_long_work_wakes_gpus() {
+        let mainnet = ScryptParams::MAINNET;
+        for (work, long) in [
+            (Work::Labels(mainnet, 1 << 32), true),
+            (Work::Labels(mainnet, u64::MAX), true),
+            (Work::Labels(mainnet, 1000), false),
+            (Work::Scan(4 << 32), true),
+            (Work::Scan(1 << 20), false),
+            (Work::Short, false),
+        ] {
+            assert_eq!(work.is_long(), long);
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn ids() -> Vec<&'static str> {
 fn gpus() -> Vec<&'static str> {
     let required = std::env::var("POST_REQUIRE_DEVICES").unwrap_or_default();
     let mut found = Vec::new();
-    for api in ["vulkan", "metal", "opencl"] {
+    for api in [if cfg!(target_os = "macos") { "metal" } else { "vulkan" }, "opencl"] {
         match ids().into_iter().find(|id| id.split(':').next() == Some(api)) {
             Some(id) => found.push(id),
             None if required.split(',').any(|required| required == api) => {
