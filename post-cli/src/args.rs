@@ -51,12 +51,16 @@ impl Data {
     }
 }
 
-/// `--threads` and `--device`: what computes.
+/// `--device`, `--gpu-memory` and `--threads`: what computes.
 #[derive(Default, clap::Args)]
 pub(crate) struct Compute {
-    /// Devices to compute on, repeatable; this version knows only cpu
+    /// Device to compute on, an id from `post devices`, repeatable; all named ones work together, each is named once
+    /// [default: every GPU that is no software, or the cpu where there is none or the work is short]
     #[arg(long = "device", value_name = "ID")]
     pub(crate) devices: Vec<String>,
+    /// Memory to take of each GPU [default: 90 % of it, 75 % with a screen on it]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) gpu_memory: Option<u64>,
     /// CPU threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -148,7 +152,7 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     }
 }
 
-const COMMANDS: [&str; 6] = ["init", "prove", "verify", "inspect", "bench", "demo"];
+const COMMANDS: [&str; 8] = ["init", "prove", "verify", "inspect", "bench", "demo", "devices", "doctor"];
 
 #[cfg(test)]
 mod tests {

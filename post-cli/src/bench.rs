@@ -1,6 +1,7 @@
 //! Measurements for people who choose hardware; `cmd/bench.rs` is the command.
 
 pub(crate) mod drive;
+pub(crate) mod gpu;
 pub(crate) mod labels;
 pub(crate) mod pow;
 pub(crate) mod scan;

@@ -1,13 +1,12 @@
-//! What this machine offers: devices, instructions, threads, memory.
+//! What this machine offers beside its GPUs: instructions, threads, memory.
 
 use std::env::VarError;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
-use post_core::backend::{Backend, Cpu};
+use anyhow::{Context, Result};
+use post_core::backend::Cpu;
 use post_core::label;
 use post_core::label::worker::Method;
-use post_core::params::ScryptParams;
 use post_core::pow::{LazyRandomX, Mode, Options};
 use post_core::scan;
 use sysinfo::System;
@@ -23,42 +22,16 @@ const LABEL_TIER: &str = "POST_LABEL_TIER";
 /// Forces the instructions that labels are scanned with.
 const SCAN_TIER: &str = "POST_SCAN_TIER";
 
-/// Rows of ROMix from which measuring the best way pays: about ten seconds' work of one core.
-const TUNE_FROM: u64 = 1 << 28;
-
-/// Opens the devices asked for; none asked for means the CPU.
-pub(crate) fn open_backend(compute: &Compute) -> Result<Box<dyn Backend>> {
-    Ok(Box::new(open_cpu(compute)?))
-}
-
-/// The same, measured first if it is to compute many labels.
-pub(crate) fn open_for_labels(compute: &Compute, scrypt: ScryptParams, labels: u64) -> Result<Box<dyn Backend>> {
-    let mut cpu = open_cpu(compute)?;
-    if labels.saturating_mul(u64::from(scrypt.n)) >= TUNE_FROM {
-        cpu.tune(scrypt, forced_label_tier()?)?;
-    }
-    Ok(Box::new(cpu))
-}
-
-/// What computes labels, for people.
-pub(crate) fn labels_with(backend: &dyn Backend) -> String {
-    let info = backend.info();
-    format!("labels on {}, threads: {}, instructions: {}", info.name, info.threads, info.labels)
-}
-
-/// What scans labels, for people.
-pub(crate) fn scans_with(backend: &dyn Backend) -> String {
-    let info = backend.info();
-    format!("scanning on {}, threads: {}, instructions: {}", info.name, info.threads, info.scan)
+/// Threads for what runs on the CPU whatever device computes: as asked for, else one for each core.
+pub(crate) fn threads(compute: &Compute) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    compute.threads.map_or_else(cores, usize::from)
 }
 
 /// The CPU, with the tiers that the environment forces.
 pub(crate) fn open_cpu(compute: &Compute) -> Result<Cpu> {
-    if let Some(unknown) = compute.devices.iter().find(|device| *device != "cpu") {
-        bail!("unknown device `{unknown}`; this version computes on `cpu` only");
-    }
     let (label_tier, scan_tier) = (forced_label_tier()?, forced_scan_tier()?);
-    let mut cpu = Cpu::new(usize::from(compute.threads.unwrap_or(0)))?;
+    let mut cpu = Cpu::new(threads(compute))?;
     if let Some(tier) = label_tier {
         cpu.set_method(Method::new(tier));
     }
@@ -87,7 +60,7 @@ fn forced<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(variable: 
     }
 }
 
-/// RandomX on as many threads as the backend; `mode` as asked for, else by free memory. Also says why.
+/// RandomX on so many threads; `mode` as asked for, else by free memory. Also says why.
 pub(crate) fn randomx(mode: Option<Mode>, threads: usize) -> (LazyRandomX, String) {
     let free = free_memory();
     let gib = free as f64 / f64::from(1 << 30);
@@ -112,4 +85,22 @@ pub(crate) fn free_memory() -> u64 {
     system.refresh_memory();
     let free = system.available_memory();
     system.cgroup_limits().map_or(free, |limits| free.min(limits.free_memory))
+}
+
+/// All memory of this machine, or of this container; unknown where the system does not tell.
+pub(crate) fn all_memory() -> Option<u64> {
+    let mut system = System::new().ok()?;
+    system.refresh_memory();
+    let all = system.total_memory();
+    let all = system.cgroup_limits().map_or(all, |limits| all.min(limits.total_memory));
+    (all > 0).then_some(all)
+}
+
+/// What the processor calls itself.
+pub(crate) fn cpu_name() -> String {
+    let name = System::new().ok().and_then(|mut system| {
+        system.refresh_cpu_all();
+        system.cpus().first().map(|cpu| cpu.brand().trim().to_owned())
+    });
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "CPU".into())
 }

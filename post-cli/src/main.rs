@@ -7,6 +7,7 @@
 mod args;
 mod bench;
 mod cmd;
+mod devices;
 mod machine;
 mod report;
 mod stop;
@@ -30,6 +31,8 @@ enum Command {
     Verify(cmd::verify::Args),
     Inspect(cmd::inspect::Args),
     Bench(cmd::bench::Args),
+    Devices(cmd::devices::Args),
+    Doctor(cmd::doctor::Args),
     Demo(cmd::demo::Args),
 }
 
@@ -55,6 +58,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => cmd::verify::run(args),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),
+        Command::Devices(args) => cmd::devices::run(&args),
+        Command::Doctor(args) => cmd::doctor::run(&args),
         Command::Demo(args) => cmd::demo::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -100,6 +100,13 @@ impl Reporter {
         }
     }
 
+    /// A device is not used any more, or was not taken at all.
+    pub(crate) fn device_out(&self, device: &str, reason: &str) {
+        let reason = plain(reason.split_whitespace().collect::<Vec<_>>().join(" "));
+        self.emit(&json!({ "event": "device_out", "device": device, "reason": reason }));
+        self.note(&format!("device {device} is not used any more: {reason}"));
+    }
+
     /// An event for programs.
     pub(crate) fn emit(&self, event: &Value) {
         if self.style == Style::Json {
@@ -113,24 +120,21 @@ impl Reporter {
         if let Some(bar) = state.bar.take() {
             bar.finish_and_clear();
         }
-        let bar = (self.style == Style::Bars).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            // The template is fixed text that parses.
-            if let Ok(style) = ProgressStyle::with_template("{bar:16} {percent:>3} %  {wide_msg}") {
-                bar.set_style(style);
-            }
-            bar.set_position(first);
-            bar
-        });
+        let bar = (self.style == Style::Bars).then(|| bar(first, total));
         *state = State { bar, started: now, last_shown: now, first, total, what };
     }
 
-    /// Shows how far the phase is. Plain lines and events come every few seconds only, and at the end.
+    /// Shows how far the phase is, which may be less far than before: what a device made wrong does not count. Plain lines
+    /// and events come every few seconds only, and at the end.
     fn advance(&self, done: u64) {
         if self.style == Style::Quiet {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.style == Style::Bars && state.bar.is_none() && done < state.total {
+            // The end was reached and is ahead again.
+            state.bar = Some(bar(done, state.total));
+        }
         if let Some(bar) = &state.bar {
             bar.set_position(done);
             bar.set_message(state.text(done));
@@ -153,6 +157,17 @@ impl Reporter {
             Style::Bars | Style::Quiet => {}
         }
     }
+}
+
+/// A bar on stderr.
+fn bar(position: u64, total: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    // The template is fixed text that parses.
+    if let Ok(style) = ProgressStyle::with_template("{bar:16} {percent:>3} %  {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.set_position(position);
+    bar
 }
 
 impl State {
@@ -289,5 +304,25 @@ pub(crate) fn human_bytes(bytes: u64) -> String {
     match units.iter().find(|(_, size)| bytes >= *size) {
         Some((name, size)) => format!("{:.2} {name}", bytes as f64 / *size as f64),
         None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a lying device made is taken off again, even after the last label.
+    #[test]
+    fn progress_may_go_back() {
+        let reporter = Reporter::new(Style::Bars);
+        let position = || reporter.state.lock().unwrap().bar.as_ref().map(ProgressBar::position);
+        reporter.event(Event::InitStarted { total: 100, done: 10 });
+        for (done, shown) in [(60, Some(60)), (20, Some(20)), (100, None), (5, Some(5)), (100, None)] {
+            reporter.event(Event::Labels { done, durable: true });
+            assert_eq!(position(), shown, "{done}");
+        }
+        let state = reporter.state.lock().unwrap();
+        assert_eq!((state.rate(5), state.eta(5)), (0.0, None));
+        assert!(state.text(5).contains("ETA unknown"), "{}", state.text(5));
     }
 }

@@ -241,7 +241,9 @@ impl Plan {
         &self.place
     }
 
-    fn labels(&self) -> u64 {
+    /// Labels of this run's files, those that are there included.
+    #[must_use]
+    pub fn labels(&self) -> u64 {
         self.files.clone().map(|file| self.layout.file_bytes(file) / LABEL_BYTES as u64).sum()
     }
 }

@@ -219,6 +219,8 @@ pub fn open(id: &str, options: Options) -> Result<Box<dyn Backend>, Error> {
 
 /// What must be done while no driver is at work yet.
 fn before_any_driver() {
+    #[cfg(feature = "vulkan")]
+    wgpu::leave_the_order_alone();
     #[cfg(feature = "opencl")]
     opencl::give_pocl_a_cache();
 }

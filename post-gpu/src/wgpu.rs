@@ -13,7 +13,7 @@ use post_core::identity::Commitment;
 use post_core::label::Label;
 use post_core::scan::ScanJob;
 
-pub(crate) use self::adapters::{API, devices, open};
+pub(crate) use self::adapters::{API, devices, leave_the_order_alone, open};
 use self::gpu::Gpu;
 use self::kernels::Kernels;
 use self::labels::Labels;

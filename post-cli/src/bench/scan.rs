@@ -18,7 +18,29 @@ pub(crate) const GROUPS: [usize; 4] = [1, 4, 8, 18];
 /// Labels in a worker's buffer: what `prove` reads at a time.
 const LABELS: usize = 1 << 16;
 
-const GIB: f64 = (1_u64 << 30) as f64;
+pub(super) const GIB: f64 = (1_u64 << 30) as f64;
+
+/// What is scanned, and with what: as on mainnet.
+pub(super) struct Subject {
+    pub(super) labels: Vec<Label>,
+    pub(super) difficulty: Difficulty,
+    groups: Vec<NonceGroup>,
+}
+
+impl Subject {
+    pub(super) fn new(labels: usize) -> Result<Self> {
+        let params = NetworkParams::mainnet();
+        let num_labels = u64::from(params.min_units) * params.labels_per_unit;
+        let Some(difficulty) = Difficulty::new(params.k1, num_labels) else { bail!("mainnet has more labels than k1") };
+        let groups = (0..18).map(|group| NonceGroup::new(&Challenge([5; 32]), group, 1)).collect();
+        Ok(Self { labels: some_labels(labels), difficulty, groups })
+    }
+
+    /// The first `count` groups.
+    pub(super) fn groups(&self, count: usize) -> Vec<&NonceGroup> {
+        self.groups.iter().take(count).collect()
+    }
+}
 
 /// A candidate: a tier, or its ciphers alone.
 #[derive(Clone, Copy)]
@@ -30,11 +52,7 @@ struct Candidate {
 /// Measures `only`, or every tier of this machine, and returns the GiB/s of the one `post` would choose, by [`GROUPS`].
 pub(crate) fn run(settings: &Settings, only: Option<Tier>) -> Result<[f64; 4]> {
     let chosen = only.or(machine::forced_scan_tier()?).unwrap_or_else(Tier::best);
-    let params = NetworkParams::mainnet();
-    let num_labels = u64::from(params.min_units) * params.labels_per_unit;
-    let Some(difficulty) = Difficulty::new(params.k1, num_labels) else { bail!("mainnet has more labels than k1") };
-    let labels = some_labels();
-    let groups: Vec<_> = (0..18).map(|group| NonceGroup::new(&Challenge([5; 32]), group, 1)).collect();
+    let subject = Subject::new(LABELS)?;
     let tiers = only.map_or_else(Tier::available, |tier| vec![tier]);
     let mut candidates: Vec<_> = tiers.into_iter().map(|tier| Candidate { tier, aes_only: false }).collect();
     candidates.push(Candidate { tier: chosen, aes_only: true });
@@ -42,15 +60,15 @@ pub(crate) fn run(settings: &Settings, only: Option<Tier>) -> Result<[f64; 4]> {
     settings.heading(&format!("scan, threads: {} (16 nonces a group)", settings.threads));
     let mut of_chosen = [0.0; 4];
     for (at, count) in GROUPS.into_iter().enumerate() {
-        let groups: Vec<_> = groups[..count].iter().collect();
-        let job = ScanJob { groups: &groups, difficulty };
+        let groups = subject.groups(count);
+        let (labels, job) = (&subject.labels, ScanJob { groups: &groups, difficulty: subject.difficulty });
         candidates.retain(|c| !c.aes_only || Scanner::new(c.tier).aes_only(&job, &labels[..1]).is_some());
-        let mut work: Vec<_> = candidates.iter().map(|c| workers(settings, *c, &job, &labels)).collect();
+        let mut work: Vec<_> = candidates.iter().map(|c| workers(settings, *c, &job, labels)).collect();
         let Some(rates) = interleaved(settings, &mut work) else { bail!("stopped") };
         for (candidate, rate) in candidates.iter().zip(rates) {
             let name = if candidate.aes_only { "aes_bound" } else { candidate.tier.name() };
             let mut object = json!({
-                "bench": "scan", "tier": name, "threads": settings.threads, "groups": count, "gib_per_s": rate,
+                "bench": "scan", "device": "cpu", "tier": name, "threads": settings.threads, "groups": count, "gib_per_s": rate,
             });
             let mut mark = String::new();
             if candidate.aes_only {
@@ -68,9 +86,9 @@ pub(crate) fn run(settings: &Settings, only: Option<Tier>) -> Result<[f64; 4]> {
 }
 
 /// Any bytes do: what matters is how often a byte is below the threshold.
-fn some_labels() -> Vec<Label> {
+fn some_labels(count: usize) -> Vec<Label> {
     let mix = |i: u128| i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-    (0..LABELS as u128).map(|i| mix(i).to_le_bytes()).collect()
+    (0..count as u128).map(|i| mix(i).to_le_bytes()).collect()
 }
 
 fn workers<'a>(

@@ -1,5 +1,6 @@
 //! How fast proofs are verified.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -15,8 +16,9 @@ use serde_json::json;
 
 use super::Settings;
 use crate::args::Compute;
+use crate::devices::Work;
 use crate::report::Reporter;
-use crate::{machine, stop};
+use crate::{devices, stop};
 
 /// Makes a small set with mainnet's cost of a label, a proof of it, and verifies that for a while.
 pub(crate) fn run(settings: &Settings, compute: &Compute) -> Result<()> {
@@ -29,8 +31,8 @@ pub(crate) fn run(settings: &Settings, compute: &Compute) -> Result<()> {
         scrypt: ScryptParams::MAINNET,
         ..NetworkParams::mainnet()
     };
-    let mut backend = machine::open_backend(compute)?;
-    let reporter = Reporter::quiet();
+    let reporter = Arc::new(Reporter::quiet());
+    let mut backend = devices::open(compute, Work::Short, &reporter)?.backend;
     let randomx = LazyRandomX::new(Options::new(PowMode::Light, settings.threads));
     let dir = tempfile::tempdir().context("cannot make a temporary folder; set TMPDIR to a place with space")?;
     let open = || -> Result<Vec<Box<dyn Drive>>> { Ok(vec![Box::new(DirDrive::planned(dir.path())?)]) };
@@ -43,12 +45,12 @@ pub(crate) fn run(settings: &Settings, compute: &Compute) -> Result<()> {
         files: None,
         checkpoint_every: CHECKPOINT_EVERY,
     };
-    init(&request, &open()?, &[], &mut *backend, &reporter)?;
+    init(&request, &open()?, &[], &mut *backend, &*reporter)?;
     let set = DataSet::open(open()?)?;
     // Two proofs in turn: of one and the same, the pow would be hashed only once.
     let mut proofs = Vec::new();
     for challenge in [3, 4] {
-        proofs.push(prove(&set, &params, &Challenge([challenge; 32]), 288, &mut *backend, &randomx, &reporter)?);
+        proofs.push(prove(&set, &params, &Challenge([challenge; 32]), 288, &mut *backend, &randomx, &*reporter)?);
     }
     let verifier = Verifier::new(&params, &randomx)?;
 

@@ -24,7 +24,7 @@ const UNITS: u32 = 4;
 const FILE_SIZE: u64 = 32 * 1024;
 const NONCES_PER_PASS: u32 = 64;
 
-/// Try everything once: make an identity and data, prove, verify, catch a forgery
+/// Try everything once, on the CPU: make an identity and data, prove, verify, catch a forgery
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Keep the files in this directory, which must be empty or missing

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -13,8 +14,9 @@ use post_core::set::common_metadata;
 use serde_json::json;
 
 use crate::args::{Compute, DriveSpec, Network, drive_spec, file_range, size};
+use crate::devices::Work;
 use crate::report::{Reporter, human_duration};
-use crate::{machine, stop};
+use crate::{devices, stop};
 
 /// Bytes of a data file when neither the call nor the drives say otherwise.
 const DEFAULT_FILE_SIZE: u64 = 4 << 30;
@@ -54,7 +56,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let reporter = Reporter::for_people_or_json(args.json);
+    let reporter = Arc::new(Reporter::for_people_or_json(args.json));
     let result = make(args, &reporter);
     if let Err(error) = &result {
         let event = if stop::requested() { "stopped" } else { "error" };
@@ -63,7 +65,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn make(args: Args, reporter: &Reporter) -> Result<()> {
+fn make(args: Args, reporter: &Arc<Reporter>) -> Result<()> {
     let started = Instant::now();
     let params = args.network.resolve()?;
     refuse_repeated_drives(&args.drives)?;
@@ -81,16 +83,16 @@ fn make(args: Args, reporter: &Reporter) -> Result<()> {
         files: args.files,
         checkpoint_every: CHECKPOINT_EVERY,
     };
-    let labels = u64::from(args.units).saturating_mul(request.params.labels_per_unit);
-    let mut backend = machine::open_for_labels(&args.compute, request.params.scrypt, labels)?;
     // Everything that can be refused is refused before the first change on disk, and nothing is said before that.
     let plan = prepare(&request, &drives, &quotas)?;
+    let work = Work::Labels(request.params.scrypt, plan.labels());
+    let mut devices = devices::open(&args.compute, work, reporter)?;
     if let Identity::Made(key) = &identity {
         keep_key(key, &args.drives[0].path, &plan, &drives, reporter)?;
     }
     stop::listen()?;
-    reporter.note(&machine::labels_with(&*backend));
-    let outcome = init(&request, &drives, &quotas, &mut *backend, reporter)?;
+    devices.labels_with().iter().for_each(|line| reporter.note(line));
+    let outcome = init(&request, &drives, &quotas, &mut *devices.backend, &**reporter)?;
     tell_outcome(&outcome, started.elapsed(), reporter);
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -14,8 +15,9 @@ use post_core::set::DataSet;
 use post_core::verify::{Invalid, Mode, Verifier};
 
 use crate::args::{Compute, Data, Network};
+use crate::devices::Work;
 use crate::report::{self, Reporter, human_duration};
-use crate::{machine, stop};
+use crate::{devices, machine, stop};
 
 /// Prove that the data is held; the proof goes to stdout as JSON
 #[derive(clap::Args)]
@@ -52,23 +54,25 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let params = args.network.resolve()?;
     let set = DataSet::open(args.data.open()?)?;
     check(&set, &params, args.nonces)?;
-    let mut backend = machine::open_backend(&args.compute)?;
-    set.spot_check(params.scrypt, &mut *backend)?;
+    let reporter = Arc::new(Reporter::for_people_or_json(false));
+    // Labels on disk are judged by the CPU: a GPU that once made wrong ones would make them again.
+    let mut judge = machine::open_cpu(&args.compute)?;
+    set.spot_check(params.scrypt, &mut judge)?;
+    let mut devices = devices::open(&args.compute, Work::Scan(set.layout().num_labels()), &reporter)?;
     // A place for the result is made sure of before hours of work.
     let out = args.out.as_deref().map(Output::create).transpose()?;
     let mode = args.randomx.map(|mode| match mode {
         RandomX::Fast => pow::Mode::Fast,
         RandomX::Light => pow::Mode::Light,
     });
-    let (randomx, why) = machine::randomx(mode, backend.info().threads);
-    let reporter = Reporter::for_people_or_json(false);
+    let (randomx, why) = machine::randomx(mode, machine::threads(&args.compute));
     reporter.note(&why);
-    reporter.note(&machine::scans_with(&*backend));
+    devices.scans_with().iter().for_each(|line| reporter.note(line));
     stop::listen()?;
-    let file = prove(&set, &params, &args.challenge, args.nonces, &mut *backend, &randomx, &reporter)?;
+    let file = prove(&set, &params, &args.challenge, args.nonces, &mut *devices.backend, &randomx, &*reporter)?;
 
     // An invalid proof costs the epoch, or worse: better to hear of it here than from the network.
-    let verdict = Verifier::new(&params, &randomx)?.verify(&file.proof, &file.metadata, &Mode::All, &mut *backend)?;
+    let verdict = Verifier::new(&params, &randomx)?.verify(&file.proof, &file.metadata, &Mode::All, &mut judge)?;
     if let Err(invalid) = verdict {
         bail!("{}", explain(&set, &invalid));
     }

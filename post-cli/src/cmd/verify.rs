@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use post_core::backend::Backend;
@@ -11,12 +12,14 @@ use post_core::verify::{Invalid, Mode, Verifier};
 use serde_json::json;
 
 use crate::args::{Compute, Network, hex_bytes};
-use crate::{machine, report};
+use crate::devices::Work;
+use crate::report::Reporter;
+use crate::{devices, machine, report};
 
 /// The largest proof there is has 65535 indices of 64 bits; a file beyond this is not one.
 const MAX_PROOF_FILE: u64 = 4 << 20;
 
-/// Verify proof files, as post prove writes them
+/// Verify proof files, as post prove writes them; on the CPU, unless devices are named
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("mode").args(["all", "one", "subset"]))]
 pub(crate) struct Args {
@@ -74,13 +77,14 @@ enum Finding {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let params = args.network.resolve()?;
     let mode = args.mode();
-    let mut backend = machine::open_backend(&args.compute)?;
+    // Of devices that drop out stderr tells, whatever stdout is for.
+    let mut devices = devices::open(&args.compute, Work::Short, &Arc::new(Reporter::for_people_or_json(false)))?;
     // Light mode: a dataset would take longer than thousands of verifications.
-    let randomx = LazyRandomX::new(Options::new(PowMode::Light, backend.info().threads));
+    let randomx = LazyRandomX::new(Options::new(PowMode::Light, machine::threads(&args.compute)));
     let verifier = Verifier::new(&params, &randomx)?;
     let (mut invalid, mut unusable) = (false, false);
     for path in &args.files {
-        let finding = judge(path, &verifier, &mode, &mut *backend)?;
+        let finding = judge(path, &verifier, &mode, &mut *devices.backend)?;
         invalid |= matches!(finding, Finding::Invalid(_));
         unusable |= matches!(finding, Finding::Unreadable(_) | Finding::Malformed(_));
         let line = if args.json { finding.json(path)? } else { finding.text(path) };

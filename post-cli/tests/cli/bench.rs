@@ -23,7 +23,8 @@ fn figures<'a>(objects: &'a [Value], bench: &str, figure: &str) -> Vec<(&'a Valu
 #[test]
 fn labels_have_a_line_for_each_tier_and_one_is_chosen() {
     let root = temp();
-    let objects = objects(post(root.path(), &["bench", "labels", "--quick", "--threads", "1", "--json"]));
+    let objects =
+        objects(post(root.path(), &["bench", "labels", "--quick", "--device", "cpu", "--threads", "1", "--json"]));
     let labels = figures(&objects, "labels", "labels_per_s");
     let tiers: Vec<_> = labels.iter().map(|(object, _)| object["tier"].as_str().unwrap()).collect();
     assert!(tiers.starts_with(&["scalar", "portable"]), "{tiers:?}");
@@ -35,8 +36,10 @@ fn labels_have_a_line_for_each_tier_and_one_is_chosen() {
 #[test]
 fn scans_have_a_line_for_each_tier_and_number_of_groups() {
     let root = temp();
-    let objects = objects(post(root.path(), &["bench", "scan", "--quick", "--threads", "1", "--json"]));
+    let objects =
+        objects(post(root.path(), &["bench", "scan", "--quick", "--device", "cpu", "--threads", "1", "--json"]));
     let scans = figures(&objects, "scan", "gib_per_s");
+    assert!(scans.iter().all(|(object, _)| object["device"] == "cpu"));
     for groups in [1, 4, 8, 18] {
         let tiers: Vec<_> =
             scans.iter().filter(|(o, _)| o["groups"] == groups).map(|(o, _)| o["tier"].as_str().unwrap()).collect();
@@ -85,6 +88,7 @@ fn wrong_calls_are_refused_in_one_line() {
         (vec!["everything"], "everything"),
         (vec!["labels", "--threads", "0"], "0"),
         (vec!["labels", "--device", "gpu"], "unknown device"),
+        (vec!["labels", "--device", "cpu", "--device", "cpu"], "given twice"),
     ] {
         let done = post(root.path(), &[&["bench"][..], &arguments].concat()).exits(2);
         assert!(done.err.contains(said) && done.err.lines().count() == 1, "{arguments:?}: {}", done.err);

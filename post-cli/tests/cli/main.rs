@@ -22,6 +22,7 @@ macro_rules! per_case {
 mod bad_input;
 mod bench;
 mod cases;
+mod devices;
 mod identity;
 mod output;
 mod resume;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::*;
 
-const COMMANDS: [&str; 5] = ["init", "prove", "verify", "inspect", "demo"];
+const COMMANDS: [&str; 8] = ["init", "prove", "verify", "inspect", "bench", "devices", "doctor", "demo"];
 
 #[test]
 fn help_and_version() {

@@ -40,6 +40,18 @@ pub(crate) fn open(id: &str) -> Result<Box<dyn Device>, Trouble> {
     Ok(Box::new(Wgpu { facts, gpu, kernels: Kernels::default(), labels: None, scan: None }))
 }
 
+/// Turns off a layer of Mesa's that puts the desktop's favourite card first: the order is ours to make, and the layer writes
+/// an error to stderr wherever there is no desktop.
+///
+/// Must be called before any driver of any API is at work: it changes the environment, and drivers read that.
+#[allow(unsafe_code)]
+pub(crate) fn leave_the_order_alone() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: Rust's own reads of the environment are locked against this. Those of C libraries aren't: they are in
+    // drivers, and none has started.
+    ONCE.call_once(|| unsafe { std::env::set_var("NODEVICE_SELECT", "1") });
+}
+
 /// Every adapter, in an order that does not depend on the driver's mood: real ones first, by their place on the bus.
 fn adapters() -> Vec<(Facts, Adapter)> {
     let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle();
