@@ -1,4 +1,4 @@
-//! VAES with 512-bit registers: four labels a register. Run under emulation only, never on silicon.
+//! VAES with 512-bit registers: four labels a register.
 #![allow(unsafe_code)]
 
 use std::arch::asm;
