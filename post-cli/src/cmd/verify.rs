@@ -84,7 +84,15 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let verifier = Verifier::new(&params, &randomx)?;
     let (mut invalid, mut unusable) = (false, false);
     for path in &args.files {
-        let finding = judge(path, &verifier, &mode, &mut *devices.backend)?;
+        let mut finding = judge(path, &verifier, &mode, &mut *devices.backend)?;
+        if matches!(finding, Finding::Invalid(_)) && devices.backend.info().kind != "cpu" {
+            // One label of a batch is checked on the CPU. Another may be wrong, and nobody's proof is refused for that.
+            finding = judge(path, &verifier, &mode, &mut machine::open_cpu(&args.compute)?)?;
+            if matches!(finding, Finding::Valid) {
+                let device = &devices.backend.info().id;
+                bail!("{device} computed a wrong label for {}; don't use this device", path.display());
+            }
+        }
         invalid |= matches!(finding, Finding::Invalid(_));
         unusable |= matches!(finding, Finding::Unreadable(_) | Finding::Malformed(_));
         let line = if args.json { finding.json(path)? } else { finding.text(path) };
