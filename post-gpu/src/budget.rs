@@ -21,6 +21,9 @@ const SOFTWARE_BATCH: Duration = Duration::from_millis(500);
 /// What a submit may take: desktops stutter and watchdogs bite not much later.
 const SUBMIT: Duration = Duration::from_millis(80);
 
+/// A full batch that took less says little about how long others take.
+pub(crate) const SHORTEST_MEASURE: Duration = Duration::from_millis(20);
+
 /// Labels in flight at most. No device has that many threads at once, and cheap labels take little memory.
 const MAX_LABELS: u64 = 1 << 18;
 
@@ -30,8 +33,9 @@ const UNKNOWN_MEMORY: u64 = 4 << 30;
 /// What a software device may take of the memory of everybody.
 const SOFTWARE_MEMORY: u64 = 1 << 30;
 
-/// Steps of ROMix (fill or walk) a second that a device is believed to do until it was measured: on the safe side.
-const UNKNOWN_RATE: f64 = 4e8;
+/// Steps of ROMix (fill or walk) a second that a device is believed to do until it was measured. The smallest GPUs do not
+/// much more, and a first submit that is too long for one ends in the watchdog's reset; a fast one is soon known as such.
+const UNKNOWN_RATE: f64 = 1e7;
 const UNKNOWN_SOFTWARE_RATE: f64 = 2e6;
 
 /// What the two ends of a label, all in Keccak, and its way to the device and back cost, in steps: matters for small N.
@@ -71,6 +75,12 @@ impl Rates {
             (UNKNOWN_RATE, UNKNOWN_SCAN_RATE)
         };
         Self { steps, scan, software }
+    }
+
+    /// Takes note that `labels` labels took `taken`, waits and all: a rate that the device has at least.
+    pub(crate) fn raise_steps(&mut self, n: u32, labels: u64, taken: Duration) {
+        let steps = labels as f64 * (f64::from(n) + ENDS) / taken.max(SHORTEST_MEASURE).as_secs_f64();
+        self.steps = self.steps.max(steps);
     }
 
     /// Labels that take no longer than a batch should.
@@ -244,6 +254,29 @@ mod tests {
         assert_eq!(rates.steps_per_submit(2, 64), 2);
         rates.steps = 0.0;
         assert!(rates.batch_time(8192, 1) > Duration::from_secs(1000));
+    }
+
+    /// A quarter of what a watchdog allows, on a device half as fast as is believed at first.
+    #[test]
+    fn first_submits_are_short_on_the_smallest_gpus() {
+        let rates = Rates::unknown(&card(GIB));
+        for n in [16, 8192, 1 << 20] {
+            for labels in [64, rates.batch_labels(n).clamp(64, MAX_LABELS) as u32] {
+                let steps = f64::from(rates.steps_per_submit(n, labels)) * f64::from(labels);
+                assert!(steps / 2.0 / 5e6 < 0.5, "n {n}, {labels} labels");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_measured_raises_the_rate_but_never_lowers_it() {
+        let mut rates = Rates::unknown(&card(GIB));
+        rates.raise_steps(8192, 1, Duration::from_secs(1));
+        assert_eq!(rates, Rates::unknown(&card(GIB)));
+        rates.raise_steps(8192, 20_000, Duration::from_secs(1));
+        assert_eq!(rates.batch_labels(8192), 40_000);
+        rates.raise_steps(2, 1, Duration::ZERO);
+        assert_eq!(rates.batch_labels(8192), 40_000);
     }
 
     #[test]

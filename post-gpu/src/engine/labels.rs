@@ -1,7 +1,7 @@
 //! A label job in batches: while one is handed on, the next one runs and the one after it is queued.
 
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use post_core::backend::{LabelJob, Sink};
@@ -11,14 +11,14 @@ use post_core::params::ScryptParams;
 
 use super::thread::Answer;
 use super::{Failure, GpuBackend, PreparedLabels, Timing, random};
-use crate::budget;
+use crate::budget::{self, SHORTEST_MEASURE};
 use crate::device::{BLOCK, Shape, Trouble};
-
-/// A full batch that took less says little about how long others take.
-const SHORTEST_MEASURE: Duration = Duration::from_millis(20);
 
 /// Batches that the device knows of at a time, one a slot.
 const SLOTS: usize = 2;
+
+/// Memory is taken anew in the middle of a job when batches turn out so many times too small.
+const OUTGROWN: u32 = 2;
 
 /// One batch on its way.
 struct Batch {
@@ -36,10 +36,13 @@ struct Flight<'a, 'b> {
     next: u64,
     end: u64,
     sent: usize,
+    /// When the first batch began.
+    begun: Option<Instant>,
 }
 
 impl GpuBackend {
-    /// Computes the job's labels, with less memory each time the device runs out of it.
+    /// Computes the job's labels, with less memory each time the device runs out of it, and with more when it turns out
+    /// to be fast.
     pub(super) fn run_labels(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
         let Range { start, end } = job.labels.positions();
         let mut delivered = start;
@@ -47,7 +50,9 @@ impl GpuBackend {
             let shape = self.prepare_labels(job.scrypt.n, end - delivered)?;
             match self.run_batches(job, &mut delivered, end, sink) {
                 Err(Failure::Trouble(trouble @ Trouble::OutOfMemory { .. })) => self.shrink(&shape, trouble)?,
-                done => return done,
+                Err(failure) => return Err(failure),
+                Ok(ControlFlow::Continue(())) if delivered < end => {}
+                Ok(_) => return Ok(()),
             }
         }
     }
@@ -92,15 +97,16 @@ impl GpuBackend {
         })
     }
 
-    /// Runs the batches from `delivered` on, and moves it along. Whatever happens, no batch is left in the device.
+    /// Runs the batches from `delivered` on, and moves it along. Whatever happens, no batch is left in the device. `Break`
+    /// if the sink wants no more; `Continue` before `end` if there should be more labels in flight.
     fn run_batches(
         &mut self,
         job: &LabelJob<'_>,
         delivered: &mut u64,
         end: u64,
         sink: &mut Sink<'_>,
-    ) -> Result<(), Failure> {
-        let mut flight = Flight { job, batches: VecDeque::new(), next: *delivered, end, sent: 0 };
+    ) -> Result<ControlFlow<()>, Failure> {
+        let mut flight = Flight { job, batches: VecDeque::new(), next: *delivered, end, sent: 0, begun: None };
         let done = self.deliver(&mut flight, delivered, sink);
         let lost = matches!(done, Err(Failure::Trouble(Trouble::Lost { .. })));
         for batch in flight.batches.drain(..).filter(|_| !lost) {
@@ -118,23 +124,36 @@ impl GpuBackend {
         flight: &mut Flight<'_, '_>,
         delivered: &mut u64,
         sink: &mut Sink<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<ControlFlow<()>, Failure> {
+        let (n, first) = (flight.job.scrypt.n, *delivered);
         let mut before = None;
         loop {
             self.send(flight);
-            let Some(batch) = flight.batches.pop_front() else { return Ok(()) };
+            let Some(batch) = flight.batches.pop_front() else { return Ok(ControlFlow::Continue(())) };
             let positions = batch.positions.clone();
             let (labels, timing) = self.land(batch, self.batch_time(&positions))?;
             self.note_pace(timing.taken(before), labels.len());
             before = Some(timing.done);
+            // All of the flight is measured: when one batch ends is often told late, and then the next one looks short.
+            let begun = *flight.begun.get_or_insert(timing.begun);
+            self.rates.raise_steps(n, positions.end - first, timing.done.saturating_duration_since(begun));
+            if self.outgrown(n, flight.end - flight.next) {
+                flight.end = flight.next;
+            }
             // The device gets its next work before this thread turns to anything else.
             self.send(flight);
             check(flight.job, &positions, &labels)?;
             *delivered = positions.end;
             if sink(positions, &labels).is_break() {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
         }
+    }
+
+    /// Whether a batch of the `count` labels that are still to be sent should have far more of them than there is memory for.
+    fn outgrown(&self, n: u32, count: u64) -> bool {
+        let now = self.labels.as_ref().map_or(u32::MAX, |prepared| prepared.shape.labels);
+        self.wanted_shape(n, count).is_ok_and(|wanted| wanted.labels / OUTGROWN >= now)
     }
 
     /// Fills the slots, and asks for the labels of the oldest batch.

@@ -337,3 +337,28 @@ fn the_fastest_gap_is_found_and_remembered() {
     assert!(log.shapes.lock().unwrap().iter().all(|shape| shape.gap == 4), "it uses what is remembered");
     assert!(again.info().labels.contains("one line of 4"));
 }
+
+/// Half of what a watchdog allows; eight million steps a second is a small GPU of a laptop.
+#[test]
+fn no_submit_is_long_on_a_slow_device_that_nothing_is_known_of() {
+    let faults = Faults { label_time: [Duration::from_millis(1); 3], ..Faults::default() };
+    let limits = Some(Limits { compile: Duration::from_secs(30), patience: Duration::from_secs(30) });
+    let (backend, log) = open_logged(faults, Settings { limits, tune: Tune::Always, ..settings(None) });
+    backend.unwrap().tune_if_worth_it(8192, 1).unwrap();
+    let longest = *log.longest_submit.lock().unwrap();
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(log.shapes.lock().unwrap().iter().any(|shape| shape.labels > 64), "it looked further than the first try");
+}
+
+#[test]
+fn batches_grow_on_a_device_that_is_faster_than_was_believed() {
+    let (backend, log) = open_logged(Faults::default(), settings(None));
+    let mut backend = backend.unwrap();
+    backend.rates.steps = 1e4;
+    let (got, done) = labels(&mut backend, 7..20_007);
+    done.unwrap();
+    assert!(got == expected(7..20_007), "{} labels", got.len());
+    let shapes: Vec<_> =
+        log.shapes.lock().unwrap().iter().filter(|shape| shape.n == 2).map(|shape| shape.labels).collect();
+    assert!(shapes.is_sorted() && shapes[0] < 500 && shapes.last().is_some_and(|last| *last > 2000), "{shapes:?}");
+}

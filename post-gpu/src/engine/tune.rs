@@ -9,7 +9,7 @@ use post_core::identity::Commitment;
 
 use super::{Failure, GpuBackend, Trouble};
 use crate::Tune;
-use crate::budget::{self, Rates};
+use crate::budget;
 use crate::cache::Tuning;
 use crate::device::{BLOCK, Shape};
 
@@ -21,19 +21,20 @@ const MEASURE: f64 = 0.15;
 /// All together, what is compiled for the first time not counted.
 const BUDGET: Duration = Duration::from_millis(1500);
 
-/// The first try has this part of what a batch may have on a device as slow as is believed at first.
-const FIRST: u64 = 16;
-
 /// How many more labels the next try has, while one takes no time worth mentioning.
 const GROWTH: u64 = 8;
 
-/// Only a job that takes longer than this on a device as slow as is believed at first is worth a tune.
-const WORTH: f64 = 10.0;
+/// Only a job of more labels · N is worth a tune: a few seconds on the fastest devices.
+const WORTH: f64 = 4e9;
+
+/// The same for software devices.
+const SOFTWARE_WORTH: f64 = 2e7;
 
 impl GpuBackend {
     /// Tunes the device if that was not done before and `count` labels are many.
     pub(super) fn tune_if_worth_it(&mut self, n: u32, count: u64) -> Result<(), Failure> {
-        let long = count as f64 * f64::from(n) > Rates::unknown(&self.facts).steps * WORTH;
+        let worth = if self.facts.software { SOFTWARE_WORTH } else { WORTH };
+        let long = count as f64 * f64::from(n) > worth;
         let wanted = match self.settings.tune {
             Tune::Never => false,
             Tune::Auto => long,
@@ -57,7 +58,8 @@ impl GpuBackend {
     fn tune(&mut self, n: u32) -> Result<Tuning, Failure> {
         let mut spent = Duration::ZERO;
         let mut best: Option<Tuning> = None;
-        let mut labels = (Rates::unknown(&self.facts).batch_labels(n) / FIRST).max(BLOCK.into());
+        // Submits are cut by the rate that is known so far, and nothing is known of a device that is tuned at once.
+        let mut labels = u64::from(BLOCK);
         for gap in GAPS {
             while let Some(shape) = budget::shape(&self.facts, self.memory, n, gap, labels) {
                 match self.measure(shape) {
@@ -68,6 +70,7 @@ impl GpuBackend {
                         let full = u64::from(shape.labels) < labels;
                         let found = Tuning::new(&shape, taken, full);
                         let rate = found.steps_per_second;
+                        self.rates.raise_steps(n, shape.labels.into(), taken);
                         if best.as_ref().is_none_or(|best| rate > best.steps_per_second) {
                             best = Some(found);
                         }

@@ -56,6 +56,8 @@ pub(super) struct Log {
     pub(super) submitted: AtomicUsize,
     /// Every shape that was prepared.
     pub(super) shapes: Mutex<Vec<Shape>>,
+    /// What the longest submit kept the device busy for.
+    pub(super) longest_submit: Mutex<Duration>,
 }
 
 pub(super) struct Fake {
@@ -153,6 +155,10 @@ impl Device for Fake {
         if self.faults.loses_a_label.is(batch) {
             self.labels[slot].pop();
         }
+        let batch_time = self.faults.label_time[shape.gap.ilog2() as usize] * jobs.len() as u32;
+        let submit = batch_time.mul_f64((f64::from(steps_per_submit) / (2.0 * f64::from(shape.n))).min(1.0));
+        let mut longest = self.log.longest_submit.lock().unwrap();
+        *longest = submit.max(*longest);
         self.log.submitted.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
