@@ -76,6 +76,8 @@ pub(crate) struct GpuBackend {
     memory: u64,
     rates: Rates,
     tuning: Option<Tuning>,
+    /// Labels · N that all calls together asked for: a pool cuts a long job into short calls.
+    asked: f64,
     labels: Option<PreparedLabels>,
     scan: Option<PreparedScan>,
     /// Why the device must not be asked again.
@@ -148,6 +150,7 @@ impl GpuBackend {
             memory: budget::memory(&facts, settings.gpu_memory),
             rates: Rates::unknown(&facts),
             tuning: None,
+            asked: 0.0,
             labels: None,
             scan: None,
             failed: None,

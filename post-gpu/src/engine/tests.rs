@@ -362,3 +362,18 @@ fn batches_grow_on_a_device_that_is_faster_than_was_believed() {
         log.shapes.lock().unwrap().iter().filter(|shape| shape.n == 2).map(|shape| shape.labels).collect();
     assert!(shapes.is_sorted() && shapes[0] < 500 && shapes.last().is_some_and(|last| *last > 2000), "{shapes:?}");
 }
+
+/// As a pool does it: no call alone is worth a tune.
+#[test]
+fn a_long_job_in_short_calls_is_tuned_too() {
+    let limits = Some(Limits { compile: Duration::from_secs(30), patience: Duration::from_secs(30) });
+    // Memory for 64 labels.
+    let settings = Settings { gpu_memory: Some(70 << 20), tune: Tune::Auto, limits, ..settings(None) };
+    let mut backend = open_logged(Faults::default(), settings).0.unwrap();
+    let scrypt = ScryptParams { n: 8192, r: 1, p: 1 };
+    let job = LabelJob { scrypt, labels: Labels::Range(COMMITMENT, 0..300_000) };
+    backend.label(&job, &mut |_, _| ControlFlow::Break(())).unwrap();
+    assert_eq!(backend.tuning, None, "a few seconds of a fast card");
+    backend.label(&job, &mut |_, _| ControlFlow::Break(())).unwrap();
+    assert!(backend.tuning.is_some());
+}

@@ -24,17 +24,18 @@ const BUDGET: Duration = Duration::from_millis(1500);
 /// How many more labels the next try has, while one takes no time worth mentioning.
 const GROWTH: u64 = 8;
 
-/// Only a job of more labels · N is worth a tune: a few seconds on the fastest devices.
+/// Only more labels · N than this are worth a tune: a few seconds on the fastest devices.
 const WORTH: f64 = 4e9;
 
 /// The same for software devices.
 const SOFTWARE_WORTH: f64 = 2e7;
 
 impl GpuBackend {
-    /// Tunes the device if that was not done before and `count` labels are many.
+    /// Tunes the device if that was not done before, and `count` labels and those of all calls before are many.
     pub(super) fn tune_if_worth_it(&mut self, n: u32, count: u64) -> Result<(), Failure> {
         let worth = if self.facts.software { SOFTWARE_WORTH } else { WORTH };
-        let long = count as f64 * f64::from(n) > worth;
+        self.asked += count as f64 * f64::from(n);
+        let long = self.asked > worth;
         let wanted = match self.settings.tune {
             Tune::Never => false,
             Tune::Auto => long,
