@@ -190,17 +190,16 @@ impl GpuBackend {
 
     /// Waits for a batch that should take `expected`.
     fn land(&mut self, batch: Batch, expected: Duration) -> Result<(Vec<Label>, Timing), Trouble> {
-        let mut limit = self.patience(expected);
+        let mut left = self.patience(expected);
         if let Some(prepared) = &mut self.labels
             && std::mem::take(&mut prepared.fresh)
             && self.facts.software
         {
-            limit += self.limits.compile;
+            left += self.limits.compile;
         }
-        let deadline = Instant::now() + limit;
-        let begun = self.thread.wait(batch.submitted, limit)?;
+        let begun = self.thread.wait(batch.submitted, &mut left)?;
         let labels = batch.labels.unwrap_or_else(|| self.ask(batch.slot));
-        let (labels, done) = self.thread.wait(labels, deadline.saturating_duration_since(Instant::now()))?;
+        let (labels, done) = self.thread.wait(labels, &mut left)?;
         let expected = batch.positions.end - batch.positions.start;
         if labels.len() as u64 != expected {
             let reason = format!("it gave {} labels where {expected} were asked for", labels.len());

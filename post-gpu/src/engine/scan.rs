@@ -157,17 +157,16 @@ impl GpuBackend {
     }
 
     fn land_piece(&mut self, piece: Piece, expected: Duration) -> Result<(Found, Timing), Trouble> {
-        let mut limit = self.patience(expected);
+        let mut left = self.patience(expected);
         if let Some(scan) = &mut self.scan
             && std::mem::take(&mut scan.fresh)
             && self.facts.software
         {
-            limit += self.limits.compile;
+            left += self.limits.compile;
         }
-        let deadline = Instant::now() + limit;
-        let begun = self.thread.wait(piece.submitted, limit)?;
+        let begun = self.thread.wait(piece.submitted, &mut left)?;
         let hits = piece.hits.unwrap_or_else(|| self.ask_hits(piece.slot));
-        let found = self.thread.wait(hits, deadline.saturating_duration_since(Instant::now()))?;
+        let found = self.thread.wait(hits, &mut left)?;
         let done = found.done;
         Ok((found, Timing { begun, done }))
     }

@@ -377,3 +377,42 @@ fn a_long_job_in_short_calls_is_tuned_too() {
     backend.label(&job, &mut |_, _| ControlFlow::Break(())).unwrap();
     assert!(backend.tuning.is_some());
 }
+
+/// Ctrl-Z, a paused virtual machine: the device stood still with everybody else. This test starts itself again, alone, and
+/// stops that process for longer than the device is waited for.
+#[cfg(unix)]
+#[test]
+fn a_device_survives_that_the_process_is_stopped() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+
+    const CHILD: &str = "POST_GPU_TEST_STOPPED";
+    const ME: &str = "engine::tests::a_device_survives_that_the_process_is_stopped";
+    if std::env::var_os(CHILD).is_some() {
+        let limits = Some(Limits { compile: Duration::from_secs(1), patience: Duration::from_secs(1) });
+        let faults = Faults { label_time: [Duration::from_millis(12); 3], ..Faults::default() };
+        let mut backend = open_logged(faults, Settings { limits, ..settings(Some(64)) }).0.unwrap();
+        writeln!(std::io::stdout(), "\nready").unwrap();
+        return labels(&mut backend, 0..64).1.unwrap();
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([ME, "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id().to_string();
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(sent.success());
+    };
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    assert!(lines.any(|line| line == "ready"));
+    std::thread::sleep(Duration::from_millis(200));
+    signal("-STOP");
+    std::thread::sleep(Duration::from_millis(2500));
+    signal("-CONT");
+    let said: Vec<_> = lines.collect();
+    assert!(child.wait().unwrap().success(), "{said:#?}");
+}

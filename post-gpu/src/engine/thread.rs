@@ -5,12 +5,17 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::device::{Device, Facts, Trouble};
 
 /// How long an end of ours waits for the device's.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// A wait is cut into so many slices, and a slice is never longer than this. Only slices count: while this process is
+/// stopped, or the machine it runs on, no more than one of them passes.
+const SLICES: u32 = 8;
+const SLICE: Duration = Duration::from_secs(1);
 
 /// Opens a device. It runs on the device's thread.
 pub(crate) type Maker = Box<dyn FnOnce() -> Result<Box<dyn Device>, Trouble> + Send>;
@@ -56,7 +61,7 @@ impl DeviceThread {
             .spawn(live)
             .map_err(|e| Trouble::Unavailable { reason: format!("no thread for it: {e}") })?;
         let thread = Self { work: Some(work), ended, stuck: Cell::new(false) };
-        let facts = thread.wait(Answer(opening), limit)?;
+        let facts = thread.wait(Answer(opening), &mut { limit })?;
         Ok((thread, facts))
     }
 
@@ -82,15 +87,25 @@ impl DeviceThread {
         Answer(answer)
     }
 
-    /// Waits for an answer, but not longer than `limit`.
-    pub(super) fn wait<T>(&self, answer: Answer<T>, limit: Duration) -> Result<T, Trouble> {
-        match answer.0.recv_timeout(limit) {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => {
-                self.stuck.set(true);
-                Err(Trouble::Lost { reason: format!("no answer within {:.1} s", limit.as_secs_f64()) })
+    /// Waits for an answer, but not longer than what is `left`, and takes off it what the wait took.
+    pub(super) fn wait<T>(&self, answer: Answer<T>, left: &mut Duration) -> Result<T, Trouble> {
+        let limit = *left;
+        let slice = (limit / SLICES).clamp(Duration::from_millis(1), SLICE);
+        loop {
+            let (slice, begun) = (slice.min(*left), Instant::now());
+            let heard = answer.0.recv_timeout(slice);
+            *left -= begun.elapsed().min(slice);
+            match heard {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    self.stuck.set(true);
+                    return Err(Trouble::Lost { reason: format!("no answer within {:.1} s", limit.as_secs_f64()) });
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Trouble::Lost { reason: "it failed before".into() });
+                }
             }
-            Err(RecvTimeoutError::Disconnected) => Err(Trouble::Lost { reason: "it failed before".into() }),
         }
     }
 
@@ -100,7 +115,7 @@ impl DeviceThread {
         limit: Duration,
         what: impl FnOnce(&mut dyn Device) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Trouble> {
-        self.wait(self.begin(what), limit)
+        self.wait(self.begin(what), &mut { limit })
     }
 }
 

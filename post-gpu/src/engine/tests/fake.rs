@@ -168,7 +168,11 @@ impl Device for Fake {
             hang();
         }
         let gap = self.shape.map_or(1, |shape| shape.gap);
-        std::thread::sleep(self.faults.label_time[gap.ilog2() as usize] * self.labels[slot].len() as u32);
+        let batch_time = self.faults.label_time[gap.ilog2() as usize] * self.labels[slot].len() as u32;
+        // In parts: a process that is stopped while it sleeps does not sleep the longer for it.
+        for _ in 0..16 {
+            std::thread::sleep(batch_time / 16);
+        }
         labels.append(&mut self.labels[slot]);
         Ok(())
     }
