@@ -89,7 +89,7 @@ struct PreparedLabels {
     shape: Shape,
     /// How long its last full batch took.
     pace: Option<Duration>,
-    /// No batch has run yet: software devices compile during the first.
+    /// No batch has run yet: some devices compile during the first.
     fresh: bool,
 }
 

@@ -193,7 +193,6 @@ impl GpuBackend {
         let mut left = self.patience(expected);
         if let Some(prepared) = &mut self.labels
             && std::mem::take(&mut prepared.fresh)
-            && self.facts.software
         {
             left += self.limits.compile;
         }

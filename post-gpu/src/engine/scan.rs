@@ -23,7 +23,7 @@ pub(super) struct PreparedScan {
     difficulty: Difficulty,
     /// Labels of a piece that there is room for.
     room: usize,
-    /// No piece has run yet: software devices compile during the first.
+    /// No piece has run yet: some devices compile during the first.
     fresh: bool,
 }
 
@@ -160,7 +160,6 @@ impl GpuBackend {
         let mut left = self.patience(expected);
         if let Some(scan) = &mut self.scan
             && std::mem::take(&mut scan.fresh)
-            && self.facts.software
         {
             left += self.limits.compile;
         }

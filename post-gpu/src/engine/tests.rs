@@ -416,3 +416,13 @@ fn a_device_survives_that_the_process_is_stopped() {
     let said: Vec<_> = lines.collect();
     assert!(child.wait().unwrap().success(), "{said:#?}");
 }
+
+/// Drivers of real GPUs do it too.
+#[test]
+fn a_device_may_compile_during_its_first_work() {
+    let faults = Faults { compiles_at_work: PATIENCE + PATIENCE / 4, ..Faults::default() };
+    let limits = Some(Limits { compile: Duration::from_secs(20), patience: PATIENCE });
+    let mut backend = open_logged(faults, Settings { limits, ..settings(Some(64)) }).0.unwrap();
+    labels(&mut backend, 0..64).1.unwrap();
+    scan(&mut backend).1.unwrap();
+}

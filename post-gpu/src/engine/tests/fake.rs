@@ -45,6 +45,8 @@ pub(super) struct Faults {
     pub(super) hides_hits: At,
     pub(super) invents_hits: At,
     pub(super) counts_too_many_hits: At,
+    /// The first batch, or piece, after each preparation takes longer by this.
+    pub(super) compiles_at_work: Duration,
     /// Time of one label at gap 1, 2 and 4.
     pub(super) label_time: [Duration; 3],
 }
@@ -65,6 +67,8 @@ pub(super) struct Fake {
     faults: Faults,
     log: Arc<Log>,
     shape: Option<Shape>,
+    /// What was prepared has not been used yet.
+    fresh: bool,
     batches: usize,
     labels: [Vec<Label>; 2],
     scan: Option<(Vec<NonceGroup>, Difficulty, usize)>,
@@ -88,7 +92,13 @@ impl Fake {
             max_buffers: 128,
         };
         let (labels, hits) = Default::default();
-        Self { facts, faults, log, shape: None, batches: 0, labels, scan: None, pieces: 0, hits }
+        Self { facts, faults, log, shape: None, fresh: false, batches: 0, labels, scan: None, pieces: 0, hits }
+    }
+
+    fn compile(&mut self) {
+        if std::mem::take(&mut self.fresh) {
+            std::thread::sleep(self.faults.compiles_at_work);
+        }
     }
 
     fn strike(&self, batch: usize) -> Result<(), Trouble> {
@@ -134,6 +144,7 @@ impl Device for Fake {
         }
         self.log.shapes.lock().unwrap().push(*shape);
         self.shape = Some(*shape);
+        self.fresh = true;
         Ok(())
     }
 
@@ -145,6 +156,7 @@ impl Device for Fake {
         if self.faults.memory_at_work.is_some_and(|memory| bytes > memory) {
             return Err(Trouble::OutOfMemory { bytes });
         }
+        self.compile();
         let batch = self.batches;
         self.batches += 1;
         self.strike(batch)?;
@@ -179,10 +191,12 @@ impl Device for Fake {
 
     fn prepare_scan(&mut self, job: &ScanJob<'_>, _labels: usize, hits: usize) -> Result<(), Trouble> {
         self.scan = Some((job.groups.iter().map(|group| (*group).clone()).collect(), job.difficulty, hits));
+        self.fresh = true;
         Ok(())
     }
 
     fn submit_scan(&mut self, slot: usize, labels: &[Label]) -> Result<(), Trouble> {
+        self.compile();
         let piece = self.pieces;
         self.pieces += 1;
         self.strike(piece)?;
