@@ -278,6 +278,34 @@ fn a_liar_past_the_end_of_the_set_hides_no_nonce() {
     assert_eq!(outcome.nonce, Some(nonce), "{:?}", pool.quarantined());
 }
 
+/// Fails with what it is told to when its sink has had enough.
+struct FailsAtTheEnd(Faulty, fn() -> Error);
+
+impl Backend for FailsAtTheEnd {
+    fn info(&self) -> &Info {
+        self.0.info()
+    }
+    fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
+        self.0.label(job, sink)?;
+        Err(self.1())
+    }
+    fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
+        self.0.scan(job, first, labels, hits)
+    }
+}
+
+#[test]
+fn a_device_that_fails_while_all_stop_hides_nothing_but_a_lie_does() {
+    let end = |fails: fn() -> Error| {
+        let mut device = FailsAtTheEnd(device("late"), fails);
+        run(&request(53), &[MemoryDrive::default()], &mut device, &StopAt::new(1))
+    };
+    let lost = end(|| Error::DeviceLost { device: "late".into() });
+    assert!(matches!(lost, Err(InitError::Stopped { .. })), "{lost:?}");
+    let lie = end(|| Error::Wrong { device: "liar".into(), index: 0 });
+    assert!(is_of_liar(&lie), "{lie:?}");
+}
+
 /// Stops when so many labels are done.
 struct StopAt {
     at: u64,

@@ -57,13 +57,28 @@ impl Run<'_> {
         let job = LabelJob { scrypt, labels: Labels::Range(self.metadata.commitment(), indices) };
         let mut unsynced = Unsynced { files: BTreeMap::new(), since: Instant::now() };
         let mut result = Ok(());
-        backend.label(&job, &mut |indices, labels| {
+        let labelled = backend.label(&job, &mut |indices, labels| {
             result = self.write(indices, labels, &mut unsynced, watch);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        result.map_err(|error| self.accuse(error, backend))?;
+        });
+        self.of_both(result, labelled, backend)?;
         self.checkpoint(&mut unsynced)?;
         Ok(())
+    }
+
+    /// How a job ended that both its sink and the backend may have ended. A lie counts most, because what it spoilt has to
+    /// be noted; what made the sink stop counts more than a device that failed while it stopped.
+    fn of_both(
+        &self,
+        sink: Result<(), InitError>,
+        labelled: Result<(), backend::Error>,
+        backend: &mut dyn Backend,
+    ) -> Result<(), InitError> {
+        match (sink, labelled) {
+            (_, Err(error @ backend::Error::Wrong { .. })) => Err(error.into()),
+            (Err(error), _) => Err(self.accuse(error, backend)),
+            (Ok(()), labelled) => Ok(labelled?),
+        }
     }
 
     /// One batch: to the drives, through the VRF search, and to the journal when it is time.
@@ -242,10 +257,7 @@ impl Run<'_> {
                 }
             }
         });
-        let result = match labelled {
-            Ok(()) => result.map_err(|error| self.accuse(error, backend)),
-            Err(error) => Err(error.into()),
-        };
+        let result = self.of_both(result, labelled, backend);
         if let Err(InitError::Backend(backend::Error::Wrong { .. })) = &result {
             // What it went past may have been the nonce.
             self.metadata.last_position = noted_position;
