@@ -289,6 +289,59 @@ impl Pool {
             };
         }
     }
+
+    /// Scans on these devices, of which there is at least one. On an error no hit is kept.
+    fn scan_once(
+        &mut self,
+        lanes: &[usize],
+        job: &ScanJob<'_>,
+        first: u64,
+        labels: &[Label],
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Error> {
+        let lane = |device: &usize| {
+            let Device { scan_batch, scan_rate, .. } = self.devices[*device];
+            let guess = scan_batch as f64 * GUESSED_SCANS;
+            Lane::new(scan_batch, scan_batch / TELLING_PART, scan_rate.unwrap_or(guess))
+        };
+        let queue = Queue::in_any_order(0..labels.len() as u64, lanes.iter().map(lane).collect(), SCAN_GRAIN);
+        let shared = Shared::new(queue);
+        let parts = Mutex::new(BTreeMap::new());
+        let work = |lane: usize| {
+            let Device { id, slot, .. } = &self.devices[lanes[lane]];
+            worker::scan(lane, id, slot, &shared, |piece, backend| {
+                let mut hits = Vec::new();
+                let part = &labels[piece.start as usize..piece.end as usize];
+                backend.scan(job, first + piece.start, part, &mut hits)?;
+                lock(&parts).insert(piece.start, (piece.end, hits));
+                Ok(())
+            });
+        };
+        std::thread::scope(|scope| {
+            for lane in 1..lanes.len() {
+                let thread = std::thread::Builder::new().spawn_scoped(scope, move || work(lane));
+                if thread.is_err() {
+                    // Then the others do its part.
+                    shared.give_up(lane);
+                }
+            }
+            work(0);
+        });
+        let mut failures = Failures { left: lanes.len(), first: None };
+        for (lane, &device) in lanes.iter().enumerate() {
+            let failure = lock(&self.devices[device].slot).failure.take();
+            self.learn_scan(device, &lock(&shared.queue).lanes[lane]);
+            failure.map_or(Ok(()), |error| self.failed(device, error, &mut failures))?;
+        }
+        let mut parts = parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // A device whose thread did not start counts as left, and did nothing.
+        if parts.iter().try_fold(0, |at, (start, (end, _))| (at == *start).then_some(*end)) != Some(labels.len() as u64)
+        {
+            return Err(failures.first.unwrap_or_else(|| self.nobody_left()));
+        }
+        parts.values_mut().for_each(|(_, found)| hits.append(found));
+        Ok(())
+    }
 }
 
 /// How many devices of a job are left, and why the first one isn't.
@@ -341,52 +394,21 @@ impl Backend for Pool {
     }
 
     fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
-        let lanes = self.live();
+        let mut lanes = self.live();
         if lanes.is_empty() {
             return Err(self.nobody_left());
         }
-        let lane = |device: &usize| {
-            let Device { scan_batch, scan_rate, .. } = self.devices[*device];
-            let guess = scan_batch as f64 * GUESSED_SCANS;
-            Lane::new(scan_batch, scan_batch / TELLING_PART, scan_rate.unwrap_or(guess))
-        };
-        let queue = Queue::in_any_order(0..labels.len() as u64, lanes.iter().map(lane).collect(), SCAN_GRAIN);
-        let shared = Shared::new(queue);
-        let parts = Mutex::new(BTreeMap::new());
-        let work = |lane: usize| {
-            let Device { id, slot, .. } = &self.devices[lanes[lane]];
-            worker::scan(lane, id, slot, &shared, |piece, backend| {
-                let mut hits = Vec::new();
-                let part = &labels[piece.start as usize..piece.end as usize];
-                backend.scan(job, first + piece.start, part, &mut hits)?;
-                lock(&parts).insert(piece.start, hits);
-                Ok(())
-            });
-        };
-        std::thread::scope(|scope| {
-            for lane in 1..lanes.len() {
-                let thread = std::thread::Builder::new().spawn_scoped(scope, move || work(lane));
-                if thread.is_err() {
-                    // Then the others do its part.
-                    shared.give_up(lane);
+        loop {
+            let result = self.scan_once(&lanes, job, first, labels, hits);
+            let fewer = self.live();
+            match result {
+                // All once more: what a liar found before it was caught may be wrong too.
+                Err(error) if gives_up_device(&error) && !fewer.is_empty() && fewer.len() < lanes.len() => {
+                    lanes = fewer
                 }
-            }
-            work(0);
-        });
-        let mut failures = Failures { left: lanes.len(), first: None };
-        for (lane, &device) in lanes.iter().enumerate() {
-            let failure = lock(&self.devices[device].slot).failure.take();
-            self.learn_scan(device, &lock(&shared.queue).lanes[lane]);
-            match failure.map_or(Ok(()), |error| self.failed(device, error, &mut failures)) {
-                // It lied in a job before this one, and nobody was there to hear of it; what others found is right.
-                Err(Error::Wrong { .. }) if self.others_left() => {}
-                result => result?,
+                result => return result,
             }
         }
-        for found in parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).values_mut() {
-            hits.append(found);
-        }
-        Ok(())
     }
 
     fn accuse(&mut self, commitment: &Commitment, index: u64) -> Error {
