@@ -133,6 +133,16 @@ pub enum InitError {
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] backend::Error),
+    /// A device lied, and a drive could not be told which of its labels may be wrong.
+    #[error(
+        "{lie}; moreover, drives could not note which of their labels may be wrong ({places}); repair or replace these drives and move the named files away to have them made again"
+    )]
+    NotNoted {
+        /// Who lied: [`backend::Error::Wrong`].
+        lie: Box<InitError>,
+        /// Files, their labels, drives, and what went wrong there.
+        places: String,
+    },
     /// Someone asked to stop; all that is written is durable.
     #[error("stopped at {done} of {total} labels, all of them safe on disk; the same command continues")]
     Stopped {
