@@ -107,7 +107,7 @@ pub enum Error {
     },
     /// It computed a label that the CPU computes differently.
     #[error(
-        "device {device} computed a wrong label at index {index}; run the same command with another device, which replaces what this one made"
+        "device {device} computed a wrong label at index {index}; run the same command with another device, which replaces what this one made in this run; what it made in earlier runs is not known"
     )]
     Wrong {
         /// The device's id.
