@@ -156,6 +156,15 @@ pub trait Backend: Send {
         Error::Wrong { device: self.info().id.clone(), index }
     }
 
+    /// Waits for what is still under way though its job is over, and says whether a device lied in it: to be asked before
+    /// what was handed on is said to be right. The error is told once only.
+    ///
+    /// # Errors
+    /// [`Error::Wrong`].
+    fn settle(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// After [`Error::Wrong`]: whether devices are left that did not lie. The same job may then be asked for again.
     fn others_left(&self) -> bool {
         false

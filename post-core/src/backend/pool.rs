@@ -41,8 +41,11 @@ const TELLING_PART: u64 = 8;
 const OPTIMISM: f64 = 1.02;
 
 /// A device that says nothing for so long has hung. Kernels may have to be compiled first, which took a minute on the
-/// slowest software device tried.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// slowest software device tried, and a driver may do so twice.
+const PATIENCE: Duration = Duration::from_secs(360);
+
+/// How often to look whether a device is through, when the job is over.
+const SETTLING: Duration = Duration::from_millis(2);
 
 /// Stretches remembered of what each device made of a set; with more, some labels of others count as its own.
 const MAX_STRETCHES: usize = 1 << 13;
@@ -122,7 +125,7 @@ impl Pool {
         })
     }
 
-    /// Gives a device up that says nothing for so long; three minutes unless told otherwise.
+    /// Gives a device up that says nothing for so long; six minutes unless told otherwise.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
     }
@@ -214,7 +217,10 @@ impl Pool {
                 }
             }
             if looked.elapsed() >= tick {
+                // Who looks so late was itself paused or held up: perhaps the devices were too.
+                let late = looked.elapsed().saturating_sub(tick * 2);
                 looked = Instant::now();
+                shared.excuse(late);
                 for lane in shared.give_up_silent(self.patience) {
                     let device = lanes[lane];
                     let lost = Error::DeviceLost { device: self.devices[device].id.clone() };
@@ -421,6 +427,32 @@ impl Backend for Pool {
         let wrong = Error::Wrong { device: self.devices[culprit].id.clone(), index };
         self.quarantine(culprit, &wrong);
         wrong
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        let until = Instant::now() + self.patience;
+        for (device, thread) in std::mem::take(&mut self.threads) {
+            while !self.devices[device].out && !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(SETTLING);
+            }
+            if !thread.is_finished() {
+                // Not waited for once more when the pool is dropped.
+                let lost = Error::DeviceLost { device: self.devices[device].id.clone() };
+                self.quarantine(device, &lost);
+                self.threads.push((device, thread));
+            }
+        }
+        // One lie at a time; what else happened the next job finds.
+        for device in 0..self.devices.len() {
+            let Ok(mut slot) = self.devices[device].slot.try_lock() else { continue };
+            let lie = slot.failure.take_if(|error| matches!(error, Error::Wrong { .. }));
+            drop(slot);
+            if let Some(lie) = lie {
+                self.quarantine(device, &lie);
+                return Err(lie);
+            }
+        }
+        Ok(())
     }
 
     fn others_left(&self) -> bool {

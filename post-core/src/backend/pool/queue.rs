@@ -324,6 +324,13 @@ impl Queue {
         (0..self.lanes.len()).filter(|lane| silent(&self.lanes[*lane])).collect()
     }
 
+    /// For so many seconds before `now` nobody could be heard of, because the process stood still: they don't count.
+    pub(super) fn excuse(&mut self, seconds: f64, now: f64) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.heard < now) {
+            lane.heard = (lane.heard + seconds).min(now);
+        }
+    }
+
     /// All positions before `position` were handed on.
     pub(super) fn deliver(&mut self, position: u64) {
         self.delivered = Some(position);

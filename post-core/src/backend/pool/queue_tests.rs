@@ -244,6 +244,14 @@ fn who_says_nothing_is_named() {
     queue.take(1, 4.0);
     queue.made(1, 100..150, 8.0);
     assert_eq!(queue.silent(5.0, 9.5), [0, 2]);
+    // The process was paused: what was heard before counts as if the pause had not been.
+    queue.excuse(1000.0, 1009.5);
+    assert_eq!(queue.silent(5.0, 1009.5), [0, 2]);
+    queue.excuse(1.0, 1009.5);
+    assert_eq!(queue.silent(5.0, 1009.5), [2]);
+    queue.excuse(f64::MAX, 1009.5);
+    assert_eq!(queue.silent(5.0, 1009.5), [0; 0]);
+    assert_eq!(queue.silent(5.0, 1020.0), [0, 1, 2], "who hangs is named later");
 }
 
 fn any_device() -> impl Strategy<Value = Device> {
