@@ -322,7 +322,8 @@ pub fn init(
     let before = run.done;
     watch.event(Event::InitStarted { total: run.plan.labels(), done: before });
     loop {
-        match run.fill(backend, watch).and_then(|()| run.finish(backend, watch)) {
+        let result = run.fill(backend, watch).and_then(|()| run.finish(backend, watch));
+        match suspect::settled(result, backend) {
             Ok(()) => return Ok(run.outcome(run.done - before)),
             Err(error) => run.go_on_after(error, backend, watch)?,
         }

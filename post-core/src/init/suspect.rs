@@ -33,6 +33,14 @@ pub(super) fn wrong(index: u64) -> InitError {
     backend::Error::Wrong { device: String::new(), index }.into()
 }
 
+/// The end of a run that says its labels are right, unless a device turns out to have lied in a batch nobody waited for.
+pub(super) fn settled(result: Result<(), InitError>, backend: &mut dyn Backend) -> Result<(), InitError> {
+    match result {
+        Ok(()) | Err(InitError::Stopped { .. }) => backend.settle().map_err(InitError::from).and(result),
+        error => error,
+    }
+}
+
 impl Run<'_> {
     /// The search for the VRF nonce met a wrong label: the backend is told, and knows whose it is.
     pub(super) fn accuse(&self, error: InitError, backend: &mut dyn Backend) -> InitError {
