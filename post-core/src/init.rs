@@ -20,6 +20,7 @@ use crate::backend::{self, Backend};
 use crate::difficulty::vrf_threshold;
 use crate::drive::{Drive, DriveError};
 use crate::identity::{AtxId, NodeId};
+use crate::journal::FileProgress;
 use crate::label::LABEL_BYTES;
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
@@ -341,6 +342,8 @@ struct FileState {
     there: u64,
     /// The smallest of the labels that are done.
     search: VrfSearch,
+    /// What the journal says of a file that it does not vouch for, with suspects that must not be forgotten.
+    noted: Option<FileProgress>,
     /// Whether a journal vouches for these labels and the search has seen them all. Other files are adopted first.
     vouched: bool,
 }

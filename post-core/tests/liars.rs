@@ -377,6 +377,61 @@ fn a_device_that_fails_while_all_stop_hides_nothing_but_a_lie_does() {
     assert!(is_of_liar(&lie), "{lie:?}");
 }
 
+/// It is at its first batch when the run is stopped.
+#[test]
+fn a_lie_that_nobody_waited_for_is_noticed_before_a_run_ends() {
+    let mut noticed = 0;
+    for _ in 0..20 {
+        let liar =
+            Faulty::new("liar", Box::new(Cpu::new(1).unwrap()), 1000).slow(Duration::from_micros(100)).lies(1, 1);
+        let deeds = liar.deeds();
+        let mut pool = pool(vec![good(), Box::new(Checked::new(Box::new(liar)))]);
+        let result = run(&request(55), &[MemoryDrive::default()], &mut pool, &StopAt::new(200));
+        assert!(matches!(result, Err(InitError::Stopped { .. })), "{result:?}");
+        let quarantined = pool.quarantined().len();
+        drop(pool);
+        if deeds.batches() > 0 {
+            noticed += 1;
+            assert_eq!(quarantined, 1);
+        }
+    }
+    assert!(noticed > 0);
+}
+
+/// Stops as soon as files are read to be taken over.
+#[derive(Default)]
+struct StopAtRescan(std::sync::atomic::AtomicBool);
+
+impl Watch for StopAtRescan {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::VrfRescan { .. }) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    fn stop(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn suspects_in_files_that_became_shorter_are_not_forgotten() {
+    let request = request(56);
+    let drive = MemoryDrive::default();
+    let drives = std::slice::from_ref(&drive);
+    let mut pool = pool(vec![Box::new(device("honest").dies_after(100)), Box::new(caught_from(5400))]);
+    let result = run(&request, drives, &mut pool, &Silent);
+    assert!(is_of_liar(&result), "{result:?}");
+    for file in [1, 3, 4] {
+        drive.set_file(file, drive.files()[&file][..900 * 16].to_vec());
+    }
+    // One of them was taken over, two were not yet.
+    let stopped = run(&request, drives, &mut Cpu::new(1).unwrap(), &StopAtRescan::default());
+    assert!(matches!(stopped, Err(InitError::Stopped { .. })), "{stopped:?}");
+    drive.crash();
+    run(&request, drives, &mut Cpu::new(1).unwrap(), &Silent).unwrap();
+    assert_whole(&request, drives);
+}
+
 /// Stops when so many labels are done.
 struct StopAt {
     at: u64,

@@ -131,18 +131,24 @@ impl Run<'_> {
     }
 
     pub(super) fn write_journal(&self, drive: usize) -> Result<(), DriveError> {
-        let files = self.files.iter().filter(|(_, state)| state.drive == drive && state.vouched);
+        let files = self.files.iter().filter(|(_, state)| state.drive == drive);
+        let files = files.filter_map(|(file, state)| Some((*file, self.entry(*file, state)?)));
         let journal = Journal {
             scrypt_n: self.request.params.scrypt.n,
             commitment: self.metadata.commitment().0,
             num_labels: self.plan.layout.num_labels(),
             set_complete: self.complete(),
-            files: files.map(|(file, state)| (*file, self.progress(*file, state))).collect(),
+            files: files.collect(),
         };
         let bytes = journal
             .to_bytes()
             .map_err(|e| DriveError::Malformed { place: self.drives[drive].name(), reason: e.to_string() })?;
         self.drives[drive].replace_journal(&bytes)
+    }
+
+    /// What the journal is to say of a file, if it knows of it at all.
+    fn entry(&self, file: u32, state: &FileState) -> Option<FileProgress> {
+        if state.vouched { Some(self.progress(file, state)) } else { state.noted.clone() }
     }
 
     fn progress(&self, file: u32, state: &FileState) -> FileProgress {
