@@ -107,7 +107,7 @@ pub enum Error {
     },
     /// It computed a label that the CPU computes differently.
     #[error(
-        "device {device} computed a wrong label at index {index}; run the same command with another device, which replaces what this one made"
+        "device {device} computed a wrong label at index {index}; run the same command with another device, which replaces what this one made in this run; what it made in earlier runs is not known"
     )]
     Wrong {
         /// The device's id.
@@ -154,6 +154,15 @@ pub trait Backend: Send {
     fn accuse(&mut self, commitment: &Commitment, index: u64) -> Error {
         let _ = commitment;
         Error::Wrong { device: self.info().id.clone(), index }
+    }
+
+    /// Waits for what is still under way though its job is over, and says whether a device lied in it: to be asked before
+    /// what was handed on is said to be right. The error is told once only.
+    ///
+    /// # Errors
+    /// [`Error::Wrong`].
+    fn settle(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// After [`Error::Wrong`]: whether devices are left that did not lie. The same job may then be asked for again.

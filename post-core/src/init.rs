@@ -20,6 +20,7 @@ use crate::backend::{self, Backend};
 use crate::difficulty::vrf_threshold;
 use crate::drive::{Drive, DriveError};
 use crate::identity::{AtxId, NodeId};
+use crate::journal::FileProgress;
 use crate::label::LABEL_BYTES;
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
@@ -133,6 +134,16 @@ pub enum InitError {
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] backend::Error),
+    /// A device lied, and a drive could not be told which of its labels may be wrong.
+    #[error(
+        "{lie}; moreover, drives could not note which of their labels may be wrong ({places}); repair or replace these drives and move the named files away to have them made again"
+    )]
+    NotNoted {
+        /// Who lied: [`backend::Error::Wrong`].
+        lie: Box<InitError>,
+        /// Files, their labels, drives, and what went wrong there.
+        places: String,
+    },
     /// Someone asked to stop; all that is written is durable.
     #[error("stopped at {done} of {total} labels, all of them safe on disk; the same command continues")]
     Stopped {
@@ -312,7 +323,8 @@ pub fn init(
     let before = run.done;
     watch.event(Event::InitStarted { total: run.plan.labels(), done: before });
     loop {
-        match run.fill(backend, watch).and_then(|()| run.finish(backend, watch)) {
+        let result = run.fill(backend, watch).and_then(|()| run.finish(backend, watch));
+        match suspect::settled(result, backend) {
             Ok(()) => return Ok(run.outcome(run.done - before)),
             Err(error) => run.go_on_after(error, backend, watch)?,
         }
@@ -330,6 +342,8 @@ struct FileState {
     there: u64,
     /// The smallest of the labels that are done.
     search: VrfSearch,
+    /// What the journal says of a file that it does not vouch for, with suspects that must not be forgotten.
+    noted: Option<FileProgress>,
     /// Whether a journal vouches for these labels and the search has seen them all. Other files are adopted first.
     vouched: bool,
 }

@@ -15,6 +15,9 @@ use crate::vrf::VrfNonce;
 
 const MAGIC: &str = "post-journal-1";
 
+/// Of a journal with suspects: who does not know of these must not believe it.
+const MAGIC_WITH_SUSPECTS: &str = "post-journal-2";
+
 /// What was done to one data file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileProgress {
@@ -65,7 +68,9 @@ impl Journal {
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let body = serde_json::to_string(self)?;
         let checksum = blake3::hash(body.as_bytes()).to_hex();
-        Ok(format!("{MAGIC} {checksum}\n{body}\n").into_bytes())
+        let suspects = self.files.values().any(|progress| !progress.suspect.is_empty());
+        let magic = if suspects { MAGIC_WITH_SUSPECTS } else { MAGIC };
+        Ok(format!("{magic} {checksum}\n{body}\n").into_bytes())
     }
 
     /// The drive's journal; `None` when there is none, or a damaged one.
@@ -77,7 +82,7 @@ impl Journal {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (head, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
         let body = body.strip_suffix('\n')?;
-        let checksum = head.strip_prefix(MAGIC)?.trim_start();
+        let checksum = [MAGIC, MAGIC_WITH_SUSPECTS].iter().find_map(|magic| head.strip_prefix(magic))?.trim_start();
         let sound = checksum == blake3::hash(body.as_bytes()).to_hex().as_str();
         sound.then(|| serde_json::from_str(body).ok()).flatten()
     }
@@ -99,7 +104,12 @@ mod tests {
         };
         assert_eq!(journal.files[&2].right(), 3);
         let bytes = journal.to_bytes().unwrap();
-        assert_eq!(Journal::from_bytes(&bytes), Some(journal));
+        assert!(bytes.starts_with(b"post-journal-2 "), "a post that knows of no suspects must not read it");
+        let as_before = [b"post-journal-1 ", &bytes[15..]].concat();
+        assert_eq!(Journal::from_bytes(&as_before).as_ref(), Some(&journal));
+        assert_eq!(Journal::from_bytes(&bytes).as_ref(), Some(&journal));
+        let sound = Journal { files: BTreeMap::new(), ..journal }.to_bytes().unwrap();
+        assert!(sound.starts_with(b"post-journal-1 "));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;

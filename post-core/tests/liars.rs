@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use post_core::backend::checked::{Checked, spot_check};
@@ -10,10 +11,11 @@ use post_core::backend::faulty::Faulty;
 use post_core::backend::pool::Pool;
 use post_core::backend::{Backend, Cpu, Error, Info, LabelJob, Labels, Sink};
 use post_core::difficulty::vrf_threshold;
-use post_core::drive::{Drive, FaultyDrive, MemoryDrive};
+use post_core::drive::{Drive, DriveError, FaultyDrive, MemoryDrive};
 use post_core::identity::{AtxId, Commitment, NodeId};
 use post_core::init::{InitError, Outcome, Request, init};
 use post_core::label::{Label, reference, stored};
+use post_core::metadata::Metadata;
 use post_core::params::{NetworkParams, ScryptParams};
 use post_core::scan::{Hit, ScanJob};
 use post_core::set::{DataSet, Problem, SetError};
@@ -233,6 +235,8 @@ fn a_crash_after_a_liar_was_caught_forgets_no_suspect() {
                 assert_whole(&request, &[drive]);
                 break;
             }
+            // Where the drive failed when it was to be told of the liar, that is not hidden.
+            Err(InitError::NotNoted { .. }) => {}
             Err(error) => assert!(matches!(error, InitError::Set(SetError::Drive(_))), "{error}"),
         }
         crashes += 1;
@@ -244,6 +248,73 @@ fn a_crash_after_a_liar_was_caught_forgets_no_suspect() {
         }
     }
     assert!(crashes > 35 && with_suspects > 6, "{with_suspects} of {crashes}");
+}
+
+/// A drive that so often refuses a journal with suspects in it.
+struct Refuses(MemoryDrive, std::sync::atomic::AtomicU32);
+
+impl Drive for Refuses {
+    fn name(&self) -> String {
+        "stubborn".into()
+    }
+    fn check_writable(&self) -> Result<(), DriveError> {
+        self.0.check_writable()
+    }
+    fn claim(&self) -> Result<(), DriveError> {
+        self.0.claim()
+    }
+    fn held(&self) -> Result<BTreeMap<u32, u64>, DriveError> {
+        self.0.held()
+    }
+    fn read_at(&self, file: u32, offset: u64, buffer: &mut [u8]) -> Result<(), DriveError> {
+        self.0.read_at(file, offset, buffer)
+    }
+    fn write_at(&self, file: u32, offset: u64, data: &[u8]) -> Result<(), DriveError> {
+        self.0.write_at(file, offset, data)
+    }
+    fn sync(&self, file: u32) -> Result<(), DriveError> {
+        self.0.sync(file)
+    }
+    fn metadata(&self) -> Result<Option<Metadata>, DriveError> {
+        self.0.metadata()
+    }
+    fn replace_metadata(&self, metadata: &Metadata) -> Result<(), DriveError> {
+        self.0.replace_metadata(metadata)
+    }
+    fn journal(&self) -> Result<Option<Vec<u8>>, DriveError> {
+        self.0.journal()
+    }
+    fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError> {
+        let refuses = contains(journal, b"suspect") && {
+            let one_less = |left: u32| left.checked_sub(1);
+            self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+        };
+        if refuses {
+            return Err(DriveError::Busy { place: self.name() });
+        }
+        self.0.replace_journal(journal)
+    }
+    fn free_space(&self) -> Result<(u64, u64), DriveError> {
+        self.0.free_space()
+    }
+}
+
+#[test]
+fn a_drive_that_cannot_be_told_of_a_liar_is_told_again_and_then_named() {
+    let end = |refusals: u32| {
+        let request = request(54);
+        let drive = MemoryDrive::default();
+        let refuses: Vec<Box<dyn Drive>> = vec![Box::new(Refuses(drive.clone(), refusals.into()))];
+        let mut pool = pool(vec![Box::new(caught_from(3000)), good()]);
+        (init(&request, &refuses, &[], &mut pool, &Silent), drive, request)
+    };
+    let (result, drive, request) = end(2);
+    result.unwrap();
+    assert_whole(&request, &[drive]);
+    let (result, ..) = end(u32::MAX);
+    let Err(InitError::NotNoted { lie, places }) = result else { panic!("{result:?}") };
+    assert!(matches!(*lie, InitError::Backend(Error::Wrong { .. })), "{lie}");
+    assert!(["postdata_0.bin", "labels ", "stubborn", "in use"].iter().all(|part| places.contains(part)), "{places}");
 }
 
 fn contains(bytes: &[u8], what: &[u8]) -> bool {
@@ -276,6 +347,89 @@ fn a_liar_past_the_end_of_the_set_hides_no_nonce() {
     let mut pool = pool(vec![Box::new(liar()), Box::new(good)]);
     let outcome = run(&request, std::slice::from_ref(&drive), &mut pool, &Silent).unwrap();
     assert_eq!(outcome.nonce, Some(nonce), "{:?}", pool.quarantined());
+}
+
+/// Fails with what it is told to when its sink has had enough.
+struct FailsAtTheEnd(Faulty, fn() -> Error);
+
+impl Backend for FailsAtTheEnd {
+    fn info(&self) -> &Info {
+        self.0.info()
+    }
+    fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
+        self.0.label(job, sink)?;
+        Err(self.1())
+    }
+    fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
+        self.0.scan(job, first, labels, hits)
+    }
+}
+
+#[test]
+fn a_device_that_fails_while_all_stop_hides_nothing_but_a_lie_does() {
+    let end = |fails: fn() -> Error| {
+        let mut device = FailsAtTheEnd(device("late"), fails);
+        run(&request(53), &[MemoryDrive::default()], &mut device, &StopAt::new(1))
+    };
+    let lost = end(|| Error::DeviceLost { device: "late".into() });
+    assert!(matches!(lost, Err(InitError::Stopped { .. })), "{lost:?}");
+    let lie = end(|| Error::Wrong { device: "liar".into(), index: 0 });
+    assert!(is_of_liar(&lie), "{lie:?}");
+}
+
+/// It is at its first batch when the run is stopped.
+#[test]
+fn a_lie_that_nobody_waited_for_is_noticed_before_a_run_ends() {
+    let mut noticed = 0;
+    for _ in 0..20 {
+        let liar =
+            Faulty::new("liar", Box::new(Cpu::new(1).unwrap()), 1000).slow(Duration::from_micros(100)).lies(1, 1);
+        let deeds = liar.deeds();
+        let mut pool = pool(vec![good(), Box::new(Checked::new(Box::new(liar)))]);
+        let result = run(&request(55), &[MemoryDrive::default()], &mut pool, &StopAt::new(200));
+        assert!(matches!(result, Err(InitError::Stopped { .. })), "{result:?}");
+        let quarantined = pool.quarantined().len();
+        drop(pool);
+        if deeds.batches() > 0 {
+            noticed += 1;
+            assert_eq!(quarantined, 1);
+        }
+    }
+    assert!(noticed > 0);
+}
+
+/// Stops as soon as files are read to be taken over.
+#[derive(Default)]
+struct StopAtRescan(std::sync::atomic::AtomicBool);
+
+impl Watch for StopAtRescan {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::VrfRescan { .. }) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    fn stop(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn suspects_in_files_that_became_shorter_are_not_forgotten() {
+    let request = request(56);
+    let drive = MemoryDrive::default();
+    let drives = std::slice::from_ref(&drive);
+    let mut pool = pool(vec![Box::new(device("honest").dies_after(100)), Box::new(caught_from(5400))]);
+    let result = run(&request, drives, &mut pool, &Silent);
+    assert!(is_of_liar(&result), "{result:?}");
+    for file in [1, 3, 4] {
+        drive.set_file(file, drive.files()[&file][..900 * 16].to_vec());
+    }
+    // One of them was taken over, two were not yet.
+    let stopped = run(&request, drives, &mut Cpu::new(1).unwrap(), &StopAtRescan::default());
+    assert!(matches!(stopped, Err(InitError::Stopped { .. })), "{stopped:?}");
+    drive.crash();
+    run(&request, drives, &mut Cpu::new(1).unwrap(), &Silent).unwrap();
+    assert_whole(&request, drives);
 }
 
 /// Stops when so many labels are done.

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use post_core::backend::checked::Checked;
 use post_core::backend::faulty::{Deeds, Faulty};
 use post_core::backend::pool::{Pool, Quarantine};
-use post_core::backend::{Backend, Cpu, Error, LabelJob, Labels, label_list, suite};
+use post_core::backend::{Backend, Cpu, Error, Info, LabelJob, Labels, Sink, label_list, suite};
 use post_core::difficulty::Difficulty;
 use post_core::identity::{Challenge, Commitment};
 use post_core::label::{Label, reference, stored};
 use post_core::params::ScryptParams;
-use post_core::scan::{NonceGroup, ScanJob};
+use post_core::scan::{Hit, NonceGroup, ScanJob};
 
 const SCRYPT: ScryptParams = ScryptParams { n: 2, r: 1, p: 1 };
 const SET: Commitment = Commitment([0x77; 32]);
@@ -137,6 +137,20 @@ fn a_device_that_hangs_is_given_up() {
     let (made, result) = labels(&mut pool, 5..3000);
     result.unwrap();
     assert_right(&made, 5..3000);
+}
+
+/// The small one is far ahead when the big one fails, and its own window is short.
+#[test]
+fn a_device_that_fails_behind_another_holds_nobody_up() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let big = faulty("big", 40_000).stalls_after(0, Duration::from_millis(500));
+        let small = faulty("small", 500).slow(Duration::from_micros(2));
+        let mut pool = pool(vec![Box::new(big), Box::new(small)]);
+        let (made, result) = labels(&mut pool, 0..500_000);
+        sender.send((made.len(), result.is_ok())).unwrap();
+    });
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok((500_000, true)));
 }
 
 #[test]
@@ -307,6 +321,43 @@ fn scans_survive_failures_and_keep_their_order() {
     let mut dead = pool(vec![Box::new(faulty("dies", 1000).dies_after(0))]);
     assert!(matches!(dead.scan(&job, 7, &labels, &mut Vec::new()), Err(Error::DeviceLost { .. })));
     assert!(dead.scan(&job, 7, &labels, &mut Vec::new()).is_err());
+}
+
+/// Finds nothing, and is caught at the second scan.
+struct LiesInScans(Faulty, u32);
+
+impl Backend for LiesInScans {
+    fn info(&self) -> &Info {
+        self.0.info()
+    }
+    fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
+        self.0.label(job, sink)
+    }
+    fn scan(&mut self, _: &ScanJob<'_>, first: u64, _: &[Label], _: &mut Vec<Hit>) -> Result<(), Error> {
+        self.1 += 1;
+        if self.1 == 2 { Err(Error::Wrong { device: "liar".into(), index: first }) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn what_a_liar_found_in_a_scan_is_not_kept() {
+    let labels: Vec<Label> = (0..300_000_u128).map(|i| (i * 0x1234_5678_9abc_def1).to_le_bytes()).collect();
+    let group = NonceGroup::new(&Challenge([9; 32]), 3, 5);
+    let job = ScanJob { groups: &[&group], difficulty: Difficulty { msb: 1, lsb: 99 } };
+    let mut expected = Vec::new();
+    cpu().scan(&job, 7, &labels, &mut expected).unwrap();
+    let liar = || Box::new(LiesInScans(faulty("liar", 1000), 0));
+    let good = Box::new(faulty("good", 1000).slow(Duration::from_micros(1)));
+    let mut mixed = pool(vec![good, liar()]);
+    let mut hits = Vec::new();
+    mixed.scan(&job, 7, &labels, &mut hits).unwrap();
+    assert_eq!(mixed.quarantined().len(), 1);
+    assert!(hits == expected);
+    let mut alone = pool(vec![liar()]);
+    alone.scan(&job, 7, &labels, &mut Vec::new()).unwrap();
+    let mut hits = Vec::new();
+    assert!(matches!(alone.scan(&job, 7, &labels, &mut hits), Err(Error::Wrong { .. })));
+    assert!(hits.is_empty());
 }
 
 #[test]

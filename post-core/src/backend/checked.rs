@@ -65,6 +65,10 @@ impl Backend for Checked {
         self.0.accuse(commitment, index)
     }
 
+    fn settle(&mut self) -> Result<(), Error> {
+        self.0.settle()
+    }
+
     fn others_left(&self) -> bool {
         self.0.others_left()
     }

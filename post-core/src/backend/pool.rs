@@ -41,8 +41,11 @@ const TELLING_PART: u64 = 8;
 const OPTIMISM: f64 = 1.02;
 
 /// A device that says nothing for so long has hung. Kernels may have to be compiled first, which took a minute on the
-/// slowest software device tried.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// slowest software device tried, and a driver may do so twice.
+const PATIENCE: Duration = Duration::from_secs(360);
+
+/// How often to look whether a device is through, when the job is over.
+const SETTLING: Duration = Duration::from_millis(2);
 
 /// Stretches remembered of what each device made of a set; with more, some labels of others count as its own.
 const MAX_STRETCHES: usize = 1 << 13;
@@ -122,7 +125,7 @@ impl Pool {
         })
     }
 
-    /// Gives a device up that says nothing for so long; three minutes unless told otherwise.
+    /// Gives a device up that says nothing for so long; six minutes unless told otherwise.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
     }
@@ -214,7 +217,10 @@ impl Pool {
                 }
             }
             if looked.elapsed() >= tick {
+                // Who looks so late was itself paused or held up: perhaps the devices were too.
+                let late = looked.elapsed().saturating_sub(tick * 2);
                 looked = Instant::now();
+                shared.excuse(late);
                 for lane in shared.give_up_silent(self.patience) {
                     let device = lanes[lane];
                     let lost = Error::DeviceLost { device: self.devices[device].id.clone() };
@@ -289,6 +295,59 @@ impl Pool {
             };
         }
     }
+
+    /// Scans on these devices, of which there is at least one. On an error no hit is kept.
+    fn scan_once(
+        &mut self,
+        lanes: &[usize],
+        job: &ScanJob<'_>,
+        first: u64,
+        labels: &[Label],
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Error> {
+        let lane = |device: &usize| {
+            let Device { scan_batch, scan_rate, .. } = self.devices[*device];
+            let guess = scan_batch as f64 * GUESSED_SCANS;
+            Lane::new(scan_batch, scan_batch / TELLING_PART, scan_rate.unwrap_or(guess))
+        };
+        let queue = Queue::in_any_order(0..labels.len() as u64, lanes.iter().map(lane).collect(), SCAN_GRAIN);
+        let shared = Shared::new(queue);
+        let parts = Mutex::new(BTreeMap::new());
+        let work = |lane: usize| {
+            let Device { id, slot, .. } = &self.devices[lanes[lane]];
+            worker::scan(lane, id, slot, &shared, |piece, backend| {
+                let mut hits = Vec::new();
+                let part = &labels[piece.start as usize..piece.end as usize];
+                backend.scan(job, first + piece.start, part, &mut hits)?;
+                lock(&parts).insert(piece.start, (piece.end, hits));
+                Ok(())
+            });
+        };
+        std::thread::scope(|scope| {
+            for lane in 1..lanes.len() {
+                let thread = std::thread::Builder::new().spawn_scoped(scope, move || work(lane));
+                if thread.is_err() {
+                    // Then the others do its part.
+                    shared.give_up(lane);
+                }
+            }
+            work(0);
+        });
+        let mut failures = Failures { left: lanes.len(), first: None };
+        for (lane, &device) in lanes.iter().enumerate() {
+            let failure = lock(&self.devices[device].slot).failure.take();
+            self.learn_scan(device, &lock(&shared.queue).lanes[lane]);
+            failure.map_or(Ok(()), |error| self.failed(device, error, &mut failures))?;
+        }
+        let mut parts = parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // A device whose thread did not start counts as left, and did nothing.
+        if parts.iter().try_fold(0, |at, (start, (end, _))| (at == *start).then_some(*end)) != Some(labels.len() as u64)
+        {
+            return Err(failures.first.unwrap_or_else(|| self.nobody_left()));
+        }
+        parts.values_mut().for_each(|(_, found)| hits.append(found));
+        Ok(())
+    }
 }
 
 /// How many devices of a job are left, and why the first one isn't.
@@ -341,52 +400,21 @@ impl Backend for Pool {
     }
 
     fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
-        let lanes = self.live();
+        let mut lanes = self.live();
         if lanes.is_empty() {
             return Err(self.nobody_left());
         }
-        let lane = |device: &usize| {
-            let Device { scan_batch, scan_rate, .. } = self.devices[*device];
-            let guess = scan_batch as f64 * GUESSED_SCANS;
-            Lane::new(scan_batch, scan_batch / TELLING_PART, scan_rate.unwrap_or(guess))
-        };
-        let queue = Queue::in_any_order(0..labels.len() as u64, lanes.iter().map(lane).collect(), SCAN_GRAIN);
-        let shared = Shared::new(queue);
-        let parts = Mutex::new(BTreeMap::new());
-        let work = |lane: usize| {
-            let Device { id, slot, .. } = &self.devices[lanes[lane]];
-            worker::scan(lane, id, slot, &shared, |piece, backend| {
-                let mut hits = Vec::new();
-                let part = &labels[piece.start as usize..piece.end as usize];
-                backend.scan(job, first + piece.start, part, &mut hits)?;
-                lock(&parts).insert(piece.start, hits);
-                Ok(())
-            });
-        };
-        std::thread::scope(|scope| {
-            for lane in 1..lanes.len() {
-                let thread = std::thread::Builder::new().spawn_scoped(scope, move || work(lane));
-                if thread.is_err() {
-                    // Then the others do its part.
-                    shared.give_up(lane);
+        loop {
+            let result = self.scan_once(&lanes, job, first, labels, hits);
+            let fewer = self.live();
+            match result {
+                // All once more: what a liar found before it was caught may be wrong too.
+                Err(error) if gives_up_device(&error) && !fewer.is_empty() && fewer.len() < lanes.len() => {
+                    lanes = fewer
                 }
-            }
-            work(0);
-        });
-        let mut failures = Failures { left: lanes.len(), first: None };
-        for (lane, &device) in lanes.iter().enumerate() {
-            let failure = lock(&self.devices[device].slot).failure.take();
-            self.learn_scan(device, &lock(&shared.queue).lanes[lane]);
-            match failure.map_or(Ok(()), |error| self.failed(device, error, &mut failures)) {
-                // It lied in a job before this one, and nobody was there to hear of it; what others found is right.
-                Err(Error::Wrong { .. }) if self.others_left() => {}
-                result => result?,
+                result => return result,
             }
         }
-        for found in parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).values_mut() {
-            hits.append(found);
-        }
-        Ok(())
     }
 
     fn accuse(&mut self, commitment: &Commitment, index: u64) -> Error {
@@ -399,6 +427,32 @@ impl Backend for Pool {
         let wrong = Error::Wrong { device: self.devices[culprit].id.clone(), index };
         self.quarantine(culprit, &wrong);
         wrong
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        let until = Instant::now() + self.patience;
+        for (device, thread) in std::mem::take(&mut self.threads) {
+            while !self.devices[device].out && !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(SETTLING);
+            }
+            if !thread.is_finished() {
+                // Not waited for once more when the pool is dropped.
+                let lost = Error::DeviceLost { device: self.devices[device].id.clone() };
+                self.quarantine(device, &lost);
+                self.threads.push((device, thread));
+            }
+        }
+        // One lie at a time; what else happened the next job finds.
+        for device in 0..self.devices.len() {
+            let Ok(mut slot) = self.devices[device].slot.try_lock() else { continue };
+            let lie = slot.failure.take_if(|error| matches!(error, Error::Wrong { .. }));
+            drop(slot);
+            if let Some(lie) = lie {
+                self.quarantine(device, &lie);
+                return Err(lie);
+            }
+        }
+        Ok(())
     }
 
     fn others_left(&self) -> bool {

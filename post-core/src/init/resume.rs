@@ -39,13 +39,15 @@ impl<'a> Run<'a> {
             let first = run.plan.layout.file_labels(file).start;
             let suspects = progress.map(FileProgress::suspects).unwrap_or_default();
             let suspects = suspects.within(&(0..done)).map(|range| first + range.start..first + range.end).collect();
-            let state = FileState { drive, done, suspects, there, search: run.new_search(vrf), vouched };
+            let noted = progress.filter(|progress| !vouched && !progress.suspect.is_empty()).cloned();
+            let state = FileState { drive, done, suspects, there, search: run.new_search(vrf), noted, vouched };
             run.files.insert(file, state);
         }
         for (&file, &drive) in &run.plan.place {
             let search = run.new_search(None);
-            let suspects = Ranges::default();
-            run.files.entry(file).or_insert(FileState { drive, done: 0, suspects, there: 0, search, vouched: true });
+            let (suspects, noted) = (Ranges::default(), None);
+            let state = FileState { drive, done: 0, suspects, there: 0, search, noted, vouched: true };
+            run.files.entry(file).or_insert(state);
         }
         run.done = run.counted();
         Ok(run)
@@ -113,7 +115,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Labels of a file, evenly spread over a stretch of it: index, on disk, as it should be. What tells sets apart is every
+    /// Labels of a file, evenly spread over a stretch of it, but no suspects: index, on disk, as it should be. What tells sets apart is every
     /// label, so no chance is needed.
     fn sample(
         &self,
@@ -129,6 +131,11 @@ impl<'a> Run<'a> {
         let at = |i: u64| stretch.start + (last * u128::from(i) / u128::from(SPOT_CHECKS - 1)) as u64;
         let mut offsets: Vec<u64> = (0..SPOT_CHECKS).map(at).collect();
         offsets.dedup();
+        // A device's lies are no sign of another set, and will be made again.
+        offsets.retain(|offset| !self.files[&file].suspects.contains(first + offset));
+        if offsets.is_empty() {
+            return Ok(Vec::new());
+        }
         let commitment = self.metadata.commitment();
         let list: Vec<_> = offsets.iter().map(|offset| (commitment, first + offset)).collect();
         let expected = label_list(backend, self.request.params.scrypt, &list)?;
@@ -169,10 +176,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reads a file's labels for the VRF search.
+    /// Reads a file's labels for the VRF search. It sees suspects when they are made again.
     fn rescan(&mut self, file: u32, read: &mut u64, watch: &dyn Watch) -> Result<(), InitError> {
         let first = self.plan.layout.file_labels(file).start;
-        let FileState { drive, done, ref search, .. } = self.files[&file];
+        let FileState { drive, done, ref search, ref suspects, .. } = self.files[&file];
         let mut search = search.clone();
         let mut buffer = vec![[0; LABEL_BYTES]; RESCAN_LABELS];
         let mut at = 0;
@@ -183,8 +190,14 @@ impl<'a> Run<'a> {
             let count = (done - at).min(RESCAN_LABELS as u64);
             let labels = &mut buffer[..count as usize];
             self.drives[drive].read_at(file, at * LABEL_BYTES as u64, labels.as_flattened_mut())?;
-            let observed = search.observe(first + at, labels);
-            observed.map_err(|error| InitError::of_search(error, |index| self.wrong_label(file, index)))?;
+            let chunk = first + at..first + at + count;
+            let mut right: Ranges = std::iter::once(chunk.clone()).collect();
+            suspects.within(&chunk).for_each(|range| right.remove(range));
+            for range in right.iter() {
+                let labels = &labels[(range.start - chunk.start) as usize..(range.end - chunk.start) as usize];
+                let observed = search.observe(range.start, labels);
+                observed.map_err(|error| InitError::of_search(error, |index| self.wrong_label(file, index)))?;
+            }
             at += count;
             *read += count;
             watch.event(Event::VrfRescan { labels: *read });

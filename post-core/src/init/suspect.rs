@@ -9,16 +9,36 @@
 //!
 //! The VRF search needs no cleaning: what it holds was computed on the CPU. What a wrong label hid from it comes by again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{InitError, Run};
 use crate::backend::{self, Backend};
+use crate::drive::DriveError;
+use crate::plan::Layout;
 use crate::ranges::Ranges;
 use crate::watch::{Event, Watch};
+
+/// How often a drive is told of suspects until it is given up.
+const TRIES: u32 = 4;
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Stretches of suspects that a message shows for a file.
+const SHOWN: usize = 4;
 
 /// A label that a device just made is wrong; which device is asked later, see [`Run::accuse`].
 pub(super) fn wrong(index: u64) -> InitError {
     backend::Error::Wrong { device: String::new(), index }.into()
+}
+
+/// The end of a run that says its labels are right, unless a device turns out to have lied in a batch nobody waited for.
+pub(super) fn settled(result: Result<(), InitError>, backend: &mut dyn Backend) -> Result<(), InitError> {
+    match result {
+        Ok(()) | Err(InitError::Stopped { .. }) => backend.settle().map_err(InitError::from).and(result),
+        error => error,
+    }
 }
 
 impl Run<'_> {
@@ -44,26 +64,62 @@ impl Run<'_> {
         }
         let suspects = backend.suspects(&self.metadata.commitment());
         let suspects = suspects.map_or_else(|| self.made.clone(), |indices| indices.into_iter().collect());
-        self.distrust(&suspects)?;
+        let error = self.distrust(&suspects, error)?;
         watch.event(Event::Labels { done: self.done, durable: true });
         if backend.others_left() { Ok(()) } else { Err(error) }
     }
 
     /// Notes that these labels may be wrong, on every drive that holds some of them. What was written and not synced yet
-    /// is made again anyway.
-    fn distrust(&mut self, indices: &Ranges) -> Result<(), InitError> {
-        let mut drives = BTreeSet::new();
+    /// is made again anyway. Returns the lie, or the lie and the drive that could not be told: the backend names suspects
+    /// once only, so that drive's journal goes on counting them.
+    fn distrust(&mut self, indices: &Ranges, lie: InitError) -> Result<InitError, InitError> {
+        let mut drives: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         for (&file, state) in &mut self.files {
             let first = self.plan.layout.file_labels(file).start;
             for range in indices.within(&(first..first + state.done)) {
                 state.suspects.insert(range);
-                drives.insert(state.drive);
+                let files = drives.entry(state.drive).or_default();
+                if files.last() != Some(&file) {
+                    files.push(file);
+                }
             }
         }
         self.done = self.counted();
         // A drive that fails must not keep the others from being told.
-        let told: Vec<_> = drives.into_iter().map(|drive| self.write_journal(drive)).collect();
-        told.into_iter().collect::<Result<(), _>>()?;
-        Ok(())
+        let told: Vec<_> = drives.into_iter().map(|(drive, files)| (drive, files, self.tell(drive))).collect();
+        let untold: Vec<_> =
+            told.into_iter().filter_map(|(drive, files, told)| Some((drive, files, told.err()?))).collect();
+        if untold.is_empty() {
+            return Ok(lie);
+        }
+        let places = untold.iter().map(|(drive, files, error)| {
+            let name = |file: &u32| format!("{} ({})", Layout::file_name(*file), self.suspects_of(*file));
+            let files: Vec<_> = files.iter().map(name).collect();
+            format!("{} in {}: {error}", files.join(", "), self.drives[*drive].name())
+        });
+        Err(InitError::NotNoted { lie: Box::new(lie), places: places.collect::<Vec<_>>().join("; ") })
+    }
+
+    /// Writes a drive's journal; tries again when that fails, for a moment's trouble should not cost whole files.
+    fn tell(&self, drive: usize) -> Result<(), DriveError> {
+        let mut told = self.write_journal(drive);
+        for _ in 1..TRIES {
+            if told.is_ok() {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            told = self.write_journal(drive);
+        }
+        told
+    }
+
+    /// For people: the indices of a file's labels that are suspect.
+    fn suspects_of(&self, file: u32) -> String {
+        let suspects = self.files.get(&file).map(|state| &state.suspects);
+        let all: Vec<_> = suspects.into_iter().flat_map(Ranges::iter).collect();
+        let some = all.iter().take(SHOWN).map(|range| format!("{} to {}", range.start, range.end - 1));
+        let some: Vec<_> = some.collect();
+        let more = if all.len() > SHOWN { ", and more" } else { "" };
+        format!("labels {}{more}", some.join(", "))
     }
 }

@@ -57,13 +57,28 @@ impl Run<'_> {
         let job = LabelJob { scrypt, labels: Labels::Range(self.metadata.commitment(), indices) };
         let mut unsynced = Unsynced { files: BTreeMap::new(), since: Instant::now() };
         let mut result = Ok(());
-        backend.label(&job, &mut |indices, labels| {
+        let labelled = backend.label(&job, &mut |indices, labels| {
             result = self.write(indices, labels, &mut unsynced, watch);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        result.map_err(|error| self.accuse(error, backend))?;
+        });
+        self.of_both(result, labelled, backend)?;
         self.checkpoint(&mut unsynced)?;
         Ok(())
+    }
+
+    /// How a job ended that both its sink and the backend may have ended. A lie counts most, because what it spoilt has to
+    /// be noted; what made the sink stop counts more than a device that failed while it stopped.
+    fn of_both(
+        &self,
+        sink: Result<(), InitError>,
+        labelled: Result<(), backend::Error>,
+        backend: &mut dyn Backend,
+    ) -> Result<(), InitError> {
+        match (sink, labelled) {
+            (_, Err(error @ backend::Error::Wrong { .. })) => Err(error.into()),
+            (Err(error), _) => Err(self.accuse(error, backend)),
+            (Ok(()), labelled) => Ok(labelled?),
+        }
     }
 
     /// One batch: to the drives, through the VRF search, and to the journal when it is time.
@@ -116,18 +131,24 @@ impl Run<'_> {
     }
 
     pub(super) fn write_journal(&self, drive: usize) -> Result<(), DriveError> {
-        let files = self.files.iter().filter(|(_, state)| state.drive == drive && state.vouched);
+        let files = self.files.iter().filter(|(_, state)| state.drive == drive);
+        let files = files.filter_map(|(file, state)| Some((*file, self.entry(*file, state)?)));
         let journal = Journal {
             scrypt_n: self.request.params.scrypt.n,
             commitment: self.metadata.commitment().0,
             num_labels: self.plan.layout.num_labels(),
             set_complete: self.complete(),
-            files: files.map(|(file, state)| (*file, self.progress(*file, state))).collect(),
+            files: files.collect(),
         };
         let bytes = journal
             .to_bytes()
             .map_err(|e| DriveError::Malformed { place: self.drives[drive].name(), reason: e.to_string() })?;
         self.drives[drive].replace_journal(&bytes)
+    }
+
+    /// What the journal is to say of a file, if it knows of it at all.
+    fn entry(&self, file: u32, state: &FileState) -> Option<FileProgress> {
+        if state.vouched { Some(self.progress(file, state)) } else { state.noted.clone() }
     }
 
     fn progress(&self, file: u32, state: &FileState) -> FileProgress {
@@ -242,10 +263,7 @@ impl Run<'_> {
                 }
             }
         });
-        let result = match labelled {
-            Ok(()) => result.map_err(|error| self.accuse(error, backend)),
-            Err(error) => Err(error.into()),
-        };
+        let result = self.of_both(result, labelled, backend);
         if let Err(InitError::Backend(backend::Error::Wrong { .. })) = &result {
             // What it went past may have been the nonce.
             self.metadata.last_position = noted_position;

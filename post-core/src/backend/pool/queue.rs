@@ -275,10 +275,11 @@ impl Queue {
     }
 
     /// Whether labels from `start` on have to wait until more was delivered: a piece of the only device may be longer than
-    /// the window.
+    /// the window. Never while something came back: nothing is delivered before somebody is free to make it.
     pub(super) fn too_early(&mut self, lane: usize, start: u64) -> bool {
         let early = !self.over
             && self.lanes[lane].doing != Doing::Out
+            && self.returned.is_empty()
             && self.delivered.is_some_and(|delivered| start > delivered.saturating_add(self.window()));
         if early {
             // It waits for us, not we for it.
@@ -321,6 +322,13 @@ impl Queue {
             expected && now - lane.heard > patience.max(usual)
         };
         (0..self.lanes.len()).filter(|lane| silent(&self.lanes[*lane])).collect()
+    }
+
+    /// For so many seconds before `now` nobody could be heard of, because the process stood still: they don't count.
+    pub(super) fn excuse(&mut self, seconds: f64, now: f64) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.heard < now) {
+            lane.heard = (lane.heard + seconds).min(now);
+        }
     }
 
     /// All positions before `position` were handed on.

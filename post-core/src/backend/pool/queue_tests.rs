@@ -219,6 +219,22 @@ fn what_came_back_goes_first_and_to_somebody_else() {
 }
 
 #[test]
+fn who_is_ahead_of_a_device_that_failed_does_not_wait_for_it() {
+    let lane = |batch| Lane { measured: true, ..Lane::new(batch, batch, batch as f64) };
+    let mut queue = Queue::in_order(0..1_000_000, vec![lane(40_000), lane(500)]);
+    let Next::Piece(first) = queue.take(0, 0.0) else { panic!("nothing to do") };
+    let Next::Piece(second) = queue.take(1, 0.0) else { panic!("nothing to do") };
+    assert!(second.start > MIN_WINDOW && !queue.too_early(1, second.start));
+    // The window is as small now as the device that is left.
+    queue.give_up(0);
+    assert!(!queue.too_early(1, second.start), "it alone can make what it would wait for");
+    queue.made(1, second.clone(), 1.0);
+    assert!(queue.finish(1));
+    assert_eq!(queue.take(1, 1.0), Next::Piece(first));
+    assert!(queue.too_early(1, second.end), "the window counts again");
+}
+
+#[test]
 fn who_says_nothing_is_named() {
     let lanes = (0..3).map(|_| Lane::new(100, 100, 100.0)).collect();
     let mut queue = Queue::in_order(0..1000, lanes);
@@ -228,6 +244,14 @@ fn who_says_nothing_is_named() {
     queue.take(1, 4.0);
     queue.made(1, 100..150, 8.0);
     assert_eq!(queue.silent(5.0, 9.5), [0, 2]);
+    // The process was paused: what was heard before counts as if the pause had not been.
+    queue.excuse(1000.0, 1009.5);
+    assert_eq!(queue.silent(5.0, 1009.5), [0, 2]);
+    queue.excuse(1.0, 1009.5);
+    assert_eq!(queue.silent(5.0, 1009.5), [2]);
+    queue.excuse(f64::MAX, 1009.5);
+    assert_eq!(queue.silent(5.0, 1009.5), [0; 0]);
+    assert_eq!(queue.silent(5.0, 1020.0), [0, 1, 2], "who hangs is named later");
 }
 
 fn any_device() -> impl Strategy<Value = Device> {

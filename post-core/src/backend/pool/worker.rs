@@ -119,6 +119,11 @@ impl Shared {
         self.changed.notify_all();
     }
 
+    /// Nobody could be heard of for so long.
+    pub(super) fn excuse(&self, time: Duration) {
+        lock(&self.queue).excuse(time.as_secs_f64(), self.now());
+    }
+
     /// Gives up the devices that have hung, and names them.
     pub(super) fn give_up_silent(&self, patience: Duration) -> Vec<usize> {
         let silent = lock(&self.queue).silent(patience.as_secs_f64(), self.now());
