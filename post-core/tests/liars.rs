@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use post_core::backend::checked::{Checked, spot_check};
 use post_core::backend::faulty::Faulty;
-use post_core::backend::pool::Pool;
+use post_core::backend::pool::{Pool, Quarantine};
 use post_core::backend::{Backend, Cpu, Error, Info, LabelJob, Labels, Sink};
 use post_core::difficulty::vrf_threshold;
 use post_core::drive::{Drive, DriveError, FaultyDrive, MemoryDrive};
@@ -94,6 +95,8 @@ fn pool(devices: Vec<Box<dyn Backend>>) -> Pool {
 struct CaughtFrom {
     inner: Faulty,
     index: u64,
+    /// Begins when this is set.
+    gate: Arc<AtomicBool>,
 }
 
 impl Backend for CaughtFrom {
@@ -102,6 +105,9 @@ impl Backend for CaughtFrom {
     }
     fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
         let (device, from) = (self.info().id.clone(), self.index);
+        while !self.gate.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let mut checked = Ok(());
         self.inner.label(job, &mut |positions, labels| {
             if matches!(job.labels, Labels::Range(..)) && positions.start >= from {
@@ -119,7 +125,16 @@ impl Backend for CaughtFrom {
 
 /// Lies in every other label, is caught from an index on.
 fn caught_from(index: u64) -> CaughtFrom {
-    CaughtFrom { inner: device("liar").lies(2, 5), index }
+    CaughtFrom { inner: device("liar").lies(2, 5), index, gate: Arc::new(true.into()) }
+}
+
+/// An honest device that dies after a hundred batches, and a liar that begins then and is caught late.
+fn honest_then_liar() -> Pool {
+    let gate = Arc::new(AtomicBool::new(false));
+    let liar = CaughtFrom { gate: Arc::clone(&gate), ..caught_from(5400) };
+    let honest = device("honest").dies_after(100);
+    let opens = move |_: &Quarantine| gate.store(true, Ordering::Relaxed);
+    Pool::new(vec![Box::new(honest), Box::new(liar)], Box::new(opens)).unwrap()
 }
 
 fn is_of_liar(result: &Result<Outcome, InitError>) -> bool {
@@ -209,13 +224,11 @@ fn a_liar_alone_ends_the_run_and_the_next_one_repairs() {
 fn what_an_honest_device_made_before_it_died_is_kept() {
     let request = request(51);
     let drives = [MemoryDrive::default()];
-    let mut pool = pool(vec![Box::new(device("honest").dies_after(100)), Box::new(caught_from(5400))]);
-    let result = run(&request, &drives, &mut pool, &Silent);
-    // Whichever of the two goes first: in the end nobody is left, and the liar was caught.
-    assert!(result.is_err(), "{result:?}");
-    assert!(pool.quarantined().iter().any(|out| out.device == "liar"), "{:?}", pool.quarantined());
+    let result = run(&request, &drives, &mut honest_then_liar(), &Silent);
+    assert!(is_of_liar(&result), "{result:?}");
     let outcome = run(&request, &drives, &mut Cpu::new(1).unwrap(), &Silent).unwrap();
-    assert!(outcome.made < TOTAL, "{}", outcome.made);
+    // Its hundred batches, but for those that were not delivered or lie in a gap that was closed.
+    assert!(outcome.made <= TOTAL - 900, "{}", outcome.made);
     assert_whole(&request, &drives);
 }
 
@@ -335,7 +348,7 @@ fn a_liar_past_the_end_of_the_set_hides_no_nonce() {
     let request = without.find(|request| !(0..40).any(|index| below(request, index))).unwrap();
     let nonce = (40..).find(|index| below(&request, *index)).unwrap();
     let one_by_one = |id| Faulty::new(id, Box::new(Cpu::new(1).unwrap()), 1);
-    let liar = || CaughtFrom { inner: one_by_one("liar").lies(1, 0), index: nonce + 5 };
+    let liar = || CaughtFrom { inner: one_by_one("liar").lies(1, 0), ..caught_from(nonce + 5) };
     // Alone it hides the nonce and all that could stand in for it, until it is caught.
     let drive = MemoryDrive::default();
     let result = run(&request, std::slice::from_ref(&drive), &mut liar(), &Silent);
@@ -401,7 +414,7 @@ fn a_lie_that_nobody_waited_for_is_noticed_before_a_run_ends() {
 
 /// Stops as soon as files are read to be taken over.
 #[derive(Default)]
-struct StopAtRescan(std::sync::atomic::AtomicBool);
+struct StopAtRescan(AtomicBool);
 
 impl Watch for StopAtRescan {
     fn event(&self, event: Event) {
@@ -419,20 +432,14 @@ fn suspects_in_files_that_became_shorter_are_not_forgotten() {
     let request = request(56);
     let drive = MemoryDrive::default();
     let drives = std::slice::from_ref(&drive);
-    let mut pool = pool(vec![Box::new(device("honest").dies_after(100)), Box::new(caught_from(5400))]);
-    let result = run(&request, drives, &mut pool, &Silent);
-    // Whichever of the two goes first: in the end nobody is left, and the liar was caught.
-    assert!(result.is_err(), "{result:?}");
-    assert!(pool.quarantined().iter().any(|out| out.device == "liar"), "{:?}", pool.quarantined());
+    let result = run(&request, drives, &mut honest_then_liar(), &Silent);
+    assert!(is_of_liar(&result), "{result:?}");
     for file in [1, 3, 4] {
-        let bytes = drive.files().get(&file).filter(|bytes| bytes.len() > 900 * 16).cloned();
-        if let Some(bytes) = bytes {
-            drive.set_file(file, bytes[..900 * 16].to_vec());
-        }
+        drive.set_file(file, drive.files()[&file][..900 * 16].to_vec());
     }
-    // Mostly one of them was taken over, and two were not yet; it depends on how far the two devices came.
+    // One of them was taken over, two were not yet.
     let stopped = run(&request, drives, &mut Cpu::new(1).unwrap(), &StopAtRescan::default());
-    assert!(matches!(stopped, Ok(_) | Err(InitError::Stopped { .. })), "{stopped:?}");
+    assert!(matches!(stopped, Err(InitError::Stopped { .. })), "{stopped:?}");
     drive.crash();
     run(&request, drives, &mut Cpu::new(1).unwrap(), &Silent).unwrap();
     assert_whole(&request, drives);
@@ -441,7 +448,7 @@ fn suspects_in_files_that_became_shorter_are_not_forgotten() {
 /// Stops when so many labels are done.
 struct StopAt {
     at: u64,
-    reached: std::sync::atomic::AtomicBool,
+    reached: AtomicBool,
 }
 
 impl StopAt {
@@ -453,10 +460,10 @@ impl StopAt {
 impl Watch for StopAt {
     fn event(&self, event: Event) {
         if matches!(event, Event::Labels { done, .. } if done >= self.at) {
-            self.reached.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.reached.store(true, Ordering::Relaxed);
         }
     }
     fn stop(&self) -> bool {
-        self.reached.load(std::sync::atomic::Ordering::Relaxed)
+        self.reached.load(Ordering::Relaxed)
     }
 }
