@@ -222,14 +222,15 @@ impl Queue {
             return waiting;
         }
         let share = self.share(lane, waiting, now);
-        let Lane { batch, rate, measured, .. } = self.lanes[lane];
+        let Lane { batch, telling, rate, measured, .. } = self.lanes[lane];
         let wanted = match share / 2 {
             // There is enough to see first how fast it is.
             _ if !measured && waiting >= self.batches() => batch,
             // Half of its share: rates change.
             half if measured && half >= batch => half,
-            // The last batch's worth is all its share.
-            _ => share.min(batch),
+            // The last batch's worth is all its share. Less than this would not tell how fast it is, and may take it as long
+            // as a whole batch.
+            _ => share.clamp(telling.min(batch), batch),
         };
         // In the time of a piece the others don't come to the end of the window.
         let most = match self.delivered {
