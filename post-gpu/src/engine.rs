@@ -262,14 +262,3 @@ impl Backend for GpuBackend {
         self.run_scan(job, first, labels, hits).map_err(|failure| self.fail(failure))
     }
 }
-
-/// A number below `below`, or 0.
-fn random(below: usize) -> usize {
-    let mut bytes = [0; 8];
-    // Without randomness from the system some other label is checked than a random one; no reason to stop.
-    if getrandom::fill(&mut bytes).is_err() {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        bytes = u64::from(now.subsec_nanos()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).to_le_bytes();
-    }
-    (u64::from_le_bytes(bytes) % below.max(1) as u64) as usize
-}

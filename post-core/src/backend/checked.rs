@@ -21,14 +21,20 @@ pub fn spot_check(job: &LabelJob<'_>, positions: &Range<u64>, labels: &[Label], 
     if count == 0 {
         return Ok(());
     }
-    // The hasher's keys are chance enough: a device doesn't lie with intent.
-    let offset = RandomState::new().hash_one(positions.start) % count;
-    let (commitment, index) = job.labels.at(positions.start + offset);
+    let offset = any_of(count as usize);
+    let (commitment, index) = job.labels.at(positions.start + offset as u64);
     let expected = stored(&reference::full_label(&commitment, index, job.scrypt)?);
-    if labels[offset as usize] != expected {
+    if labels[offset] != expected {
         return Err(Error::Wrong { device: device.into(), index });
     }
     Ok(())
+}
+
+/// One of 0 … `count` − 1, by chance; 0 if there are none. For picking what to look at.
+#[must_use]
+pub fn any_of(count: usize) -> usize {
+    // The keys of a hasher are chance enough: a device doesn't lie with intent.
+    (RandomState::new().hash_one(count) % count.max(1) as u64) as usize
 }
 
 /// A backend that is watched: a batch is handed on only after a look at one of its labels.

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
-use post_core::backend::{LabelJob, Sink};
+use post_core::backend::checked::spot_check;
+use post_core::backend::{Error, LabelJob, Sink};
 use post_core::identity::Commitment;
-use post_core::label::{self, Label, reference};
-use post_core::params::ScryptParams;
+use post_core::label::Label;
 
 use super::thread::Answer;
-use super::{Failure, GpuBackend, PreparedLabels, Timing, random};
+use super::{Failure, GpuBackend, PreparedLabels, Timing};
 use crate::budget::{self, SHORTEST_MEASURE};
 use crate::device::{BLOCK, Shape, Trouble};
 
@@ -234,18 +234,11 @@ impl GpuBackend {
     }
 }
 
-/// Recomputes one label of the batch on this CPU.
-fn check(job: &LabelJob<'_>, positions: &Range<u64>, labels: &[Label]) -> Result<(), Failure> {
-    let at = random(labels.len());
-    let (commitment, index) = job.labels.at(positions.start + at as u64);
-    match labels.get(at) {
-        Some(label) if *label == judge(&commitment, index, job.scrypt)? => Ok(()),
-        _ => Err(Failure::Wrong(index)),
-    }
-}
-
-/// What the label must be.
-pub(super) fn judge(commitment: &Commitment, index: u64, scrypt: ScryptParams) -> Result<Label, Trouble> {
-    let full = reference::full_label(commitment, index, scrypt);
-    full.map(|full| label::stored(&full)).map_err(|e| Trouble::Unavailable { reason: e.to_string() })
+/// Recomputes one of the labels on this CPU.
+pub(super) fn check(job: &LabelJob<'_>, positions: &Range<u64>, labels: &[Label]) -> Result<(), Failure> {
+    // Which device it was is said by `error`, once for all failures.
+    spot_check(job, positions, labels, "").map_err(|error| match error {
+        Error::Wrong { index, .. } => Failure::Wrong(index),
+        other => Trouble::Unavailable { reason: other.to_string() }.into(),
+    })
 }

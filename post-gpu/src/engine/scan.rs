@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use post_core::backend::checked::any_of;
 use post_core::cipher::NONCES_PER_GROUP;
 use post_core::difficulty::Difficulty;
 use post_core::label::Label;
 use post_core::scan::{Hit, NonceGroup, ScanJob, reference};
 
 use super::thread::Answer;
-use super::{Arc, Failure, GpuBackend, Timing, random};
+use super::{Arc, Failure, GpuBackend, Timing};
 use crate::budget::MAX_PIECE;
 use crate::device::Trouble;
 
@@ -192,7 +193,7 @@ impl Flight<'_, '_> {
             .collect();
         let hits = hits.filter(|hits| hits.len() == found.count as usize).ok_or(Failure::Wrong(first))?;
 
-        let at = random(place.len());
+        let at = any_of(place.len());
         let index = first + at as u64;
         let mut expected = Vec::new();
         reference::scan(self.job, index, &self.labels[place.start + at..=place.start + at], &mut expected);

@@ -9,7 +9,7 @@ use post_core::label::Label;
 use post_core::params::ScryptParams;
 use post_core::scan::{NonceGroup, ScanJob, reference};
 
-use super::labels::judge;
+use super::labels::check;
 use super::{Failure, GpuBackend, Trouble};
 
 const COMMITMENT: Commitment = Commitment([0x7e; 32]);
@@ -30,9 +30,7 @@ impl GpuBackend {
                 std::ops::ControlFlow::Continue(())
             })?;
             for (index, label) in indices.zip(labels) {
-                if label != judge(&COMMITMENT, index, scrypt)? {
-                    return Err(Failure::Wrong(index));
-                }
+                check(&job, &(index..index + 1), &[label])?;
             }
         }
         self.test_scan()
