@@ -1,11 +1,9 @@
 //! Asks for memory that is soon needed. Only a hint: nothing changes but time, and any address is allowed.
 #![allow(unsafe_code)]
 
-use super::lanes::Line;
-
-/// Asks for both cache lines of a line, to be read.
+/// Asks for both cache lines of a line of 128 B, to be read.
 #[inline(always)]
-pub(super) fn prefetch(line: *const Line) {
+pub(super) fn prefetch<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch changes nothing and faults on no address.
     unsafe {
@@ -23,7 +21,7 @@ pub(super) fn prefetch(line: *const Line) {
 /// The same, but for the second-level cache, which waits for more lines at a time.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn prefetch_second_level(line: *const Line) {
+pub(super) fn prefetch_second_level<T>(line: *const T) {
     // SAFETY: as above.
     unsafe {
         std::arch::asm!("prefetcht1 [{0}]", "prefetcht1 [{0} + 64]", in(reg) line, options(nostack, preserves_flags, readonly));
@@ -32,7 +30,7 @@ pub(super) fn prefetch_second_level(line: *const Line) {
 
 /// Asks for both cache lines of a line, to be written. The few x86-64 processors without `prefetchw` do nothing.
 #[inline(always)]
-pub(super) fn prefetch_write(line: *const Line) {
+pub(super) fn prefetch_write<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: as above.
     unsafe {

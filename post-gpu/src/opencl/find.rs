@@ -7,8 +7,10 @@ use std::{env, fs};
 use ocl::core::{self, DeviceId, DeviceInfo, DeviceInfoResult, DeviceType, PlatformId, PlatformInfo, Status};
 
 use super::error::unusable;
-use super::labels::MAX_BUFFERS;
 use crate::device::{Facts, Trouble};
+
+/// Buffers that the kernels can see; they take so many arguments.
+pub(super) const MAX_BUFFERS: usize = 8;
 
 /// A device that can be opened.
 pub(super) struct Found {

@@ -7,11 +7,9 @@ use post_core::identity::Commitment;
 use post_core::label::{LABEL_BYTES, Label};
 use shaders::opencl::{KECCAK, ROMIX};
 
+use super::find::MAX_BUFFERS;
 use super::queue::{Arg, Pending, Pinned, Queue};
 use crate::device::{BLOCK, Shape, Trouble};
-
-/// Buffers that the kernels can see; they take so many arguments.
-pub(super) const MAX_BUFFERS: usize = 8;
 
 /// A commitment and an index.
 const JOB_BYTES: usize = 40;
