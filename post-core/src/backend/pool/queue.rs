@@ -173,6 +173,7 @@ impl Queue {
     /// The first of what was not handed out yet, if the window allows enough of it.
     fn cut_fresh(&mut self, lane: usize, wanted: u64) -> Option<Range<u64>> {
         let batch = self.lanes[lane].batch;
+        let wanted = wanted.min(self.fresh.end - self.fresh.start);
         let room = match self.delivered {
             // The only device delivers as it goes: its pieces need no window, see `made`.
             Some(delivered) if !self.alone() => {

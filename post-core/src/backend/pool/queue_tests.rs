@@ -204,6 +204,22 @@ fn pieces_are_long_while_there_is_much_to_do() {
     assert_eq!(queue.silent(1.0, 1e9), [0; 0], "who waits for us is not silent");
 }
 
+/// Behind the last index there is no room for a whole batch.
+#[test]
+fn the_last_labels_there_can_be_are_handed_out() {
+    let lanes = (0..2).map(|_| Lane::new(100, 50, 100.0)).collect();
+    let mut queue = Queue::in_order(u64::MAX - 3..u64::MAX, lanes);
+    let mut next = u64::MAX - 3;
+    while let Next::Piece(piece) = queue.take(0, 0.0) {
+        assert_eq!(piece.start, next);
+        next = piece.end;
+        queue.made(0, piece, 1.0);
+        assert!(queue.finish(0));
+        queue.deliver(next);
+    }
+    assert_eq!((next, queue.take(0, 2.0)), (u64::MAX, Next::Over));
+}
+
 #[test]
 fn what_came_back_goes_first_and_to_somebody_else() {
     let lanes = (0..2).map(|_| Lane::new(100, 100, 100.0)).collect();
