@@ -63,7 +63,35 @@ fn cure(source: &std::io::Error) -> &'static str {
     }
 }
 
-/// A place for the data files, the metadata and the journal of one set. Offsets are in bytes.
+/// What we keep on a drive beside the data, for ourselves alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Record {
+    /// How far initialization has come.
+    Journal,
+    /// Which drive of the set holds which file.
+    Map,
+    /// Checksums of a data file.
+    Sums(u32),
+    /// How far a check has come, and what it found.
+    Check,
+    /// How far a proof has come.
+    Proof,
+    /// To which size the set is growing.
+    Grow,
+}
+
+/// What a process does on a drive; of each kind one process at a time may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Writes labels, metadata and all records but [`Record::Proof`].
+    Writer,
+    /// Writes [`Record::Proof`].
+    Prover,
+}
+
+/// A place for the data files, the metadata and the records of one set. Offsets are in bytes.
+///
+/// Nothing here can shorten, replace or delete a data file: that is [`Remove`]'s, which only `prune` asks for.
 pub trait Drive: Send + Sync {
     /// For messages: which drive this is.
     fn name(&self) -> String;
@@ -74,11 +102,11 @@ pub trait Drive: Send + Sync {
     /// [`DriveError::Io`].
     fn check_writable(&self) -> Result<(), DriveError>;
 
-    /// Makes it ready for writing, and keeps other writers out until this value is dropped. Again is no error.
+    /// Makes it ready for writing, and keeps others of this role out until this value is dropped. Again is no error.
     ///
     /// # Errors
     /// [`DriveError::Busy`] or [`DriveError::Io`].
-    fn claim(&self) -> Result<(), DriveError>;
+    fn claim(&self, role: Role) -> Result<(), DriveError>;
 
     /// The data files it holds: number → bytes.
     ///
@@ -91,6 +119,13 @@ pub trait Drive: Send + Sync {
     /// # Errors
     /// [`DriveError::Io`].
     fn read_at(&self, file: u32, offset: u64, buffer: &mut [u8]) -> Result<(), DriveError>;
+
+    /// Sets space aside for a file that is to have `bytes` bytes, so that a full disk is noticed before the work. The file
+    /// does not become longer. Where the system can't, nothing happens.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`] when there is not enough space.
+    fn preallocate(&self, file: u32, bytes: u64) -> Result<(), DriveError>;
 
     /// Writes all of `data` into a file, which is made when missing.
     ///
@@ -116,21 +151,34 @@ pub trait Drive: Send + Sync {
     /// [`DriveError::Io`]; the old is then still there.
     fn replace_metadata(&self, metadata: &Metadata) -> Result<(), DriveError>;
 
-    /// The journal's bytes, `None` when there is none.
+    /// A record's bytes, `None` when there is none.
     ///
     /// # Errors
     /// [`DriveError::Io`].
-    fn journal(&self) -> Result<Option<Vec<u8>>, DriveError>;
+    fn record(&self, record: Record) -> Result<Option<Vec<u8>>, DriveError>;
 
-    /// Replaces the journal, as [`Drive::replace_metadata`] does.
+    /// Replaces a record, as [`Drive::replace_metadata`] does.
     ///
     /// # Errors
     /// [`DriveError::Io`]; the old is then still there.
-    fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError>;
+    fn replace_record(&self, record: Record, bytes: &[u8]) -> Result<(), DriveError>;
+
+    /// Forgets a record; one that isn't there is no error.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn forget_record(&self, record: Record) -> Result<(), DriveError>;
 
     /// Free bytes, and a number that is the same for drives on one filesystem.
     ///
     /// # Errors
     /// [`DriveError::Io`].
     fn free_space(&self) -> Result<(u64, u64), DriveError>;
+
+    /// A number that is the same for drives on one physical disk, where the system tells; else on one filesystem. Reading
+    /// two such drives at once makes neither faster.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn disk(&self) -> Result<u64, DriveError>;
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::backend::{self, Backend};
 use crate::difficulty::vrf_threshold;
-use crate::drive::{Drive, DriveError};
+use crate::drive::{Drive, DriveError, Role};
 use crate::identity::{AtxId, NodeId};
 use crate::journal::FileProgress;
 use crate::label::LABEL_BYTES;
@@ -313,7 +313,7 @@ pub fn init(
         }
         run.spot_check(backend)?;
         for drive in wanted {
-            drives[drive].claim()?;
+            drives[drive].claim(Role::Writer)?;
             claimed.insert(drive);
         }
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::drive::{Drive, DriveError};
+use crate::drive::{Drive, DriveError, Record};
 use crate::identity::Commitment;
 use crate::plan::Layout;
 use crate::ranges::Ranges;
@@ -75,7 +75,7 @@ impl Journal {
 
     /// The drive's journal; `None` when there is none, or a damaged one.
     pub(crate) fn of(drive: &dyn Drive) -> Result<Option<Self>, DriveError> {
-        Ok(drive.journal()?.as_deref().and_then(Self::from_bytes))
+        Ok(drive.record(Record::Journal)?.as_deref().and_then(Self::from_bytes))
     }
 
     /// What the bytes say; `None` when they are damaged or of an unknown version.

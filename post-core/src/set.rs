@@ -11,6 +11,7 @@ use crate::label::{LABEL_BYTES, Label};
 use crate::metadata::Metadata;
 use crate::params::ScryptParams;
 use crate::plan::{Layout, PlanError};
+use crate::reader::Reader;
 
 /// Files that a spot check looks at, at most: a fraction of a second's work.
 const SPOT_CHECKED_FILES: u32 = 128;
@@ -240,7 +241,7 @@ pub struct DataSet {
     layout: Layout,
     drives: Vec<Box<dyn Drive>>,
     /// The drive of each file.
-    place: Vec<usize>,
+    place: BTreeMap<u32, usize>,
 }
 
 impl DataSet {
@@ -256,7 +257,7 @@ impl DataSet {
         if !survey.problems.is_empty() {
             return Err(SetError::Problems(survey.problems));
         }
-        let place = survey.files.into_values().map(|(drive, _)| drive).collect();
+        let place = survey.files.into_iter().map(|(file, (drive, _))| (file, drive)).collect();
         let set = Self { metadata, layout, drives, place };
         set.try_every_file()?;
         Ok(set)
@@ -268,7 +269,7 @@ impl DataSet {
     }
 
     fn drive_of(&self, file: u32) -> &dyn Drive {
-        &*self.drives[self.place[file as usize]]
+        &*self.drives[self.place[&file]]
     }
 
     /// Recomputes a label of every file (of some, where there are many): whoever proves from another network's data, or
@@ -302,6 +303,12 @@ impl DataSet {
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Its files, for reading many labels.
+    #[allow(dead_code)]
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader { layout: self.layout, drives: &self.drives, place: &self.place }
     }
 
     /// The place of a label, for messages: `postdata_3.bin in /mnt/a`.

@@ -12,7 +12,7 @@ use post_core::backend::faulty::Faulty;
 use post_core::backend::pool::{Pool, Quarantine};
 use post_core::backend::{Backend, Cpu, Error, Info, LabelJob, Labels, Sink};
 use post_core::difficulty::vrf_threshold;
-use post_core::drive::{Drive, DriveError, FaultyDrive, MemoryDrive};
+use post_core::drive::{Drive, DriveError, FaultyDrive, MemoryDrive, Record, Role};
 use post_core::identity::{AtxId, Commitment, NodeId};
 use post_core::init::{InitError, Outcome, Request, init};
 use post_core::label::{Label, reference, stored};
@@ -242,7 +242,7 @@ fn a_crash_after_a_liar_was_caught_forgets_no_suspect() {
         let faulty: Vec<Box<dyn Drive>> = vec![Box::new(FaultyDrive::new(drive.clone(), budget))];
         let mut pool = pool(vec![Box::new(caught_from(3000)), good()]);
         let result = init(&request, &faulty, &[], &mut pool, &Silent);
-        let suspects = drive.journal().unwrap().is_some_and(|journal| contains(&journal, b"suspect"));
+        let suspects = drive.record(Record::Journal).unwrap().is_some_and(|journal| contains(&journal, b"suspect"));
         match result {
             Ok(_) => {
                 assert!(!suspects);
@@ -274,8 +274,8 @@ impl Drive for Refuses {
     fn check_writable(&self) -> Result<(), DriveError> {
         self.0.check_writable()
     }
-    fn claim(&self) -> Result<(), DriveError> {
-        self.0.claim()
+    fn claim(&self, role: Role) -> Result<(), DriveError> {
+        self.0.claim(role)
     }
     fn held(&self) -> Result<BTreeMap<u32, u64>, DriveError> {
         self.0.held()
@@ -295,18 +295,27 @@ impl Drive for Refuses {
     fn replace_metadata(&self, metadata: &Metadata) -> Result<(), DriveError> {
         self.0.replace_metadata(metadata)
     }
-    fn journal(&self) -> Result<Option<Vec<u8>>, DriveError> {
-        self.0.journal()
+    fn preallocate(&self, file: u32, bytes: u64) -> Result<(), DriveError> {
+        self.0.preallocate(file, bytes)
     }
-    fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError> {
-        let refuses = contains(journal, b"suspect") && {
+    fn record(&self, record: Record) -> Result<Option<Vec<u8>>, DriveError> {
+        self.0.record(record)
+    }
+    fn replace_record(&self, record: Record, bytes: &[u8]) -> Result<(), DriveError> {
+        let refuses = record == Record::Journal && contains(bytes, b"suspect") && {
             let one_less = |left: u32| left.checked_sub(1);
             self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
         };
         if refuses {
             return Err(DriveError::Busy { place: self.name() });
         }
-        self.0.replace_journal(journal)
+        self.0.replace_record(record, bytes)
+    }
+    fn forget_record(&self, record: Record) -> Result<(), DriveError> {
+        self.0.forget_record(record)
+    }
+    fn disk(&self) -> Result<u64, DriveError> {
+        self.0.disk()
     }
     fn free_space(&self) -> Result<(u64, u64), DriveError> {
         self.0.free_space()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use post_core::drive::{DirDrive, Drive};
+use post_core::drive::{DirDrive, Drive, Role};
 use post_core::identity::{AtxId, IdentityKey, NodeId};
 use post_core::init::{CHECKPOINT_EVERY, Outcome, Plan, Request, init, prepare};
 use post_core::set::common_metadata;
@@ -106,7 +106,7 @@ fn keep_key(
     reporter: &Reporter,
 ) -> Result<()> {
     drives[0].check_writable()?;
-    plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].claim())?;
+    plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].claim(Role::Writer))?;
     std::fs::create_dir_all(first).with_context(|| format!("cannot make {}; check the path", first.display()))?;
     let path = first.join(IdentityKey::FILE_NAME);
     key.write_new(&path)?;

@@ -6,22 +6,21 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Drive, DriveError};
+use super::{Drive, DriveError, Record, Role};
 use crate::metadata::Metadata;
 use crate::sys;
 
 /// Our own folder within a drive.
 const OWN_FOLDER: &str = ".post";
-const JOURNAL: &str = "journal";
-const LOCK: &str = "lock";
-const JOURNAL_COPY: &str = "journal.new";
+/// Checksums lie in a folder of their own within ours: there is one record a file.
+const SUMS_FOLDER: &str = "sums";
 const METADATA_COPY: &str = "metadata.new";
 
 /// Anything larger is no metadata.
 const MAX_METADATA: u64 = 1 << 20;
 
-/// A journal of the most files there may be takes half of this.
-const MAX_JOURNAL: u64 = 128 << 20;
+/// Anything larger is no record: a journal of the most files there may be takes half of this.
+const MAX_RECORD: u64 = 128 << 20;
 
 /// Data files open for writing at a time.
 const MAX_OPEN: usize = 64;
@@ -36,7 +35,7 @@ pub struct DirDrive {
     /// Files written since they were synced. The same handle does both, so that no write error goes unheard.
     writing: Mutex<BTreeMap<u32, Written>>,
     /// Held while we write; released when dropped.
-    lock: Mutex<Option<File>>,
+    locks: Mutex<BTreeMap<Role, File>>,
 }
 
 struct Written {
@@ -72,7 +71,7 @@ impl DirDrive {
             may_be_missing,
             reading: Mutex::default(),
             writing: Mutex::default(),
-            lock: Mutex::default(),
+            locks: Mutex::default(),
         }
     }
 
@@ -91,6 +90,18 @@ impl DirDrive {
 
     fn file_path(&self, file: u32) -> PathBuf {
         self.path.join(crate::plan::Layout::file_name(file))
+    }
+
+    fn record_path(&self, record: Record) -> PathBuf {
+        let own = self.path.join(OWN_FOLDER);
+        match record {
+            Record::Journal => own.join("journal"),
+            Record::Map => own.join("map"),
+            Record::Check => own.join("check"),
+            Record::Proof => own.join("proof"),
+            Record::Grow => own.join("grow"),
+            Record::Sums(file) => own.join(SUMS_FOLDER).join(format!("{file}")),
+        }
     }
 
     fn open_for_reading(&self, file: u32) -> Result<Arc<File>, DriveError> {
@@ -201,18 +212,21 @@ impl Drive for DirDrive {
         Ok(())
     }
 
-    fn claim(&self) -> Result<(), DriveError> {
-        let mut held = lock(&self.lock);
-        if held.is_some() {
+    fn claim(&self, role: Role) -> Result<(), DriveError> {
+        let mut locks = lock(&self.locks);
+        if locks.contains_key(&role) {
             return Ok(());
         }
         let own = self.path.join(OWN_FOLDER);
         std::fs::create_dir_all(&own).map_err(|e| io("make the directory", &own, e))?;
-        let path = own.join(LOCK);
+        let path = own.join(match role {
+            Role::Writer => "lock",
+            Role::Prover => "lock.proof",
+        });
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|e| io("open", &path, e))?;
         match file.try_lock() {
-            Ok(()) => *held = Some(file),
+            Ok(()) => _ = locks.insert(role, file),
             Err(std::fs::TryLockError::WouldBlock) => return Err(DriveError::Busy { place: self.name() }),
             Err(std::fs::TryLockError::Error(e)) => return Err(io("lock", &path, e)),
         }
@@ -250,6 +264,11 @@ impl Drive for DirDrive {
         sys::read_exact_at(&handle, buffer, offset).map_err(|e| io("read", &self.file_path(file), e))
     }
 
+    fn preallocate(&self, file: u32, bytes: u64) -> Result<(), DriveError> {
+        let handle = self.open_for_writing(file)?;
+        sys::preallocate(&handle, bytes).map_err(|e| io("set space aside for", &self.file_path(file), e))
+    }
+
     fn write_at(&self, file: u32, offset: u64, data: &[u8]) -> Result<(), DriveError> {
         let handle = self.open_for_writing(file)?;
         sys::write_all_at(&handle, data, offset).map_err(|e| io("write", &self.file_path(file), e))
@@ -280,12 +299,27 @@ impl Drive for DirDrive {
         self.replace_document(&path, METADATA_COPY, &json)
     }
 
-    fn journal(&self) -> Result<Option<Vec<u8>>, DriveError> {
-        self.read_document(&self.path.join(OWN_FOLDER).join(JOURNAL), MAX_JOURNAL)
+    fn record(&self, record: Record) -> Result<Option<Vec<u8>>, DriveError> {
+        self.read_document(&self.record_path(record), MAX_RECORD)
     }
 
-    fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError> {
-        self.replace_document(&self.path.join(OWN_FOLDER).join(JOURNAL), JOURNAL_COPY, journal)
+    fn replace_record(&self, record: Record, bytes: &[u8]) -> Result<(), DriveError> {
+        let path = self.record_path(record);
+        if let Record::Sums(_) = record {
+            let folder = self.path.join(OWN_FOLDER).join(SUMS_FOLDER);
+            std::fs::create_dir_all(&folder).map_err(|e| io("make the directory", &folder, e))?;
+        }
+        // Records of different roles are written by different processes.
+        let copy = if record == Record::Proof { "proof.new" } else { "record.new" };
+        self.replace_document(&path, copy, bytes)
+    }
+
+    fn forget_record(&self, record: Record) -> Result<(), DriveError> {
+        let path = self.record_path(record);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(io("remove", &path, e)),
+            _ => Ok(()),
+        }
     }
 
     fn free_space(&self) -> Result<(u64, u64), DriveError> {
@@ -293,6 +327,11 @@ impl Drive for DirDrive {
         let free = fs4::available_space(path).map_err(|e| io("measure the free space of", path, e))?;
         let filesystem = sys::filesystem_id(path).map_err(|e| io("look at", path, e))?;
         Ok((free, filesystem))
+    }
+
+    fn disk(&self) -> Result<u64, DriveError> {
+        let path = self.existing_ancestor();
+        sys::disk_id(path).map_err(|e| io("look at", path, e))
     }
 }
 
@@ -315,13 +354,13 @@ mod tests {
     fn a_second_writer_is_kept_out_and_readers_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let first = DirDrive::existing(dir.path()).unwrap();
-        first.claim().unwrap();
-        first.claim().unwrap();
+        first.claim(Role::Writer).unwrap();
+        first.claim(Role::Writer).unwrap();
         let second = DirDrive::existing(dir.path()).unwrap();
-        assert!(matches!(second.claim(), Err(DriveError::Busy { .. })));
+        assert!(matches!(second.claim(Role::Writer), Err(DriveError::Busy { .. })));
         second.held().unwrap();
         drop(first);
-        second.claim().unwrap();
+        second.claim(Role::Writer).unwrap();
     }
 
     #[test]
@@ -333,7 +372,7 @@ mod tests {
         assert!(drive.held().unwrap().is_empty() && drive.metadata().unwrap().is_none());
         assert!(drive.free_space().unwrap().0 > 0);
         assert!(!path.exists());
-        drive.claim().unwrap();
+        drive.claim(Role::Writer).unwrap();
         assert!(path.is_dir());
     }
 

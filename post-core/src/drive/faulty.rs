@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::{Drive, DriveError, MemoryDrive};
+use super::{Drive, DriveError, MemoryDrive, Record, Role};
 use crate::metadata::Metadata;
 
 /// Passes operations on to memory until its budget is spent; every later one fails.
@@ -37,8 +37,8 @@ impl Drive for FaultyDrive {
         self.inner.check_writable()
     }
 
-    fn claim(&self) -> Result<(), DriveError> {
-        self.spend().and_then(|()| self.inner.claim())
+    fn claim(&self, role: Role) -> Result<(), DriveError> {
+        self.spend().and_then(|()| self.inner.claim(role))
     }
 
     fn held(&self) -> Result<BTreeMap<u32, u64>, DriveError> {
@@ -47,6 +47,10 @@ impl Drive for FaultyDrive {
 
     fn read_at(&self, file: u32, offset: u64, buffer: &mut [u8]) -> Result<(), DriveError> {
         self.spend().and_then(|()| self.inner.read_at(file, offset, buffer))
+    }
+
+    fn preallocate(&self, file: u32, bytes: u64) -> Result<(), DriveError> {
+        self.spend().and_then(|()| self.inner.preallocate(file, bytes))
     }
 
     fn write_at(&self, file: u32, offset: u64, data: &[u8]) -> Result<(), DriveError> {
@@ -70,15 +74,23 @@ impl Drive for FaultyDrive {
         self.spend().and_then(|()| self.inner.replace_metadata(metadata))
     }
 
-    fn journal(&self) -> Result<Option<Vec<u8>>, DriveError> {
-        self.spend().and_then(|()| self.inner.journal())
+    fn record(&self, record: Record) -> Result<Option<Vec<u8>>, DriveError> {
+        self.spend().and_then(|()| self.inner.record(record))
     }
 
-    fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError> {
-        self.spend().and_then(|()| self.inner.replace_journal(journal))
+    fn replace_record(&self, record: Record, bytes: &[u8]) -> Result<(), DriveError> {
+        self.spend().and_then(|()| self.inner.replace_record(record, bytes))
+    }
+
+    fn forget_record(&self, record: Record) -> Result<(), DriveError> {
+        self.spend().and_then(|()| self.inner.forget_record(record))
     }
 
     fn free_space(&self) -> Result<(u64, u64), DriveError> {
         self.inner.free_space()
+    }
+
+    fn disk(&self) -> Result<u64, DriveError> {
+        self.inner.disk()
     }
 }

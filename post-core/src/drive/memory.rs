@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Drive, DriveError};
+use super::{Drive, DriveError, Record, Role};
 use crate::metadata::Metadata;
 
 /// Clones share their content, so a clone kept by the test survives whoever used the drive.
@@ -17,7 +17,7 @@ struct Content {
     /// What of the files was synced.
     durable: BTreeMap<u32, Vec<u8>>,
     metadata: Option<Metadata>,
-    journal: Option<Vec<u8>>,
+    records: BTreeMap<Record, Vec<u8>>,
 }
 
 impl MemoryDrive {
@@ -53,7 +53,7 @@ impl MemoryDrive {
 
     /// Forgets the journal, as if another tool had made the data.
     pub fn drop_journal(&self) {
-        self.content().journal = None;
+        self.content().records.remove(&Record::Journal);
     }
 }
 
@@ -66,7 +66,7 @@ impl Drive for MemoryDrive {
         Ok(())
     }
 
-    fn claim(&self) -> Result<(), DriveError> {
+    fn claim(&self, _role: Role) -> Result<(), DriveError> {
         Ok(())
     }
 
@@ -84,6 +84,10 @@ impl Drive for MemoryDrive {
             source: ErrorKind::UnexpectedEof.into(),
         })?;
         buffer.copy_from_slice(part);
+        Ok(())
+    }
+
+    fn preallocate(&self, _file: u32, _bytes: u64) -> Result<(), DriveError> {
         Ok(())
     }
 
@@ -115,16 +119,25 @@ impl Drive for MemoryDrive {
         Ok(())
     }
 
-    fn journal(&self) -> Result<Option<Vec<u8>>, DriveError> {
-        Ok(self.content().journal.clone())
+    fn record(&self, record: Record) -> Result<Option<Vec<u8>>, DriveError> {
+        Ok(self.content().records.get(&record).cloned())
     }
 
-    fn replace_journal(&self, journal: &[u8]) -> Result<(), DriveError> {
-        self.content().journal = Some(journal.to_vec());
+    fn replace_record(&self, record: Record, bytes: &[u8]) -> Result<(), DriveError> {
+        self.content().records.insert(record, bytes.to_vec());
+        Ok(())
+    }
+
+    fn forget_record(&self, record: Record) -> Result<(), DriveError> {
+        self.content().records.remove(&record);
         Ok(())
     }
 
     fn free_space(&self) -> Result<(u64, u64), DriveError> {
         Ok((1 << 50, Arc::as_ptr(&self.0) as u64))
+    }
+
+    fn disk(&self) -> Result<u64, DriveError> {
+        Ok(Arc::as_ptr(&self.0) as u64)
     }
 }

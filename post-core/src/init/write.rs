@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::suspect::wrong;
 use super::{FileState, InitError, Run};
 use crate::backend::{self, Backend, LabelJob, Labels};
-use crate::drive::DriveError;
+use crate::drive::{DriveError, Record};
 use crate::journal::{FileProgress, Journal};
 use crate::label::Label;
 use crate::ranges::Ranges;
@@ -143,7 +143,7 @@ impl Run<'_> {
         let bytes = journal
             .to_bytes()
             .map_err(|e| DriveError::Malformed { place: self.drives[drive].name(), reason: e.to_string() })?;
-        self.drives[drive].replace_journal(&bytes)
+        self.drives[drive].replace_record(Record::Journal, &bytes)
     }
 
     /// What the journal is to say of a file, if it knows of it at all.

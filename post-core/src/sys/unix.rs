@@ -25,6 +25,46 @@ pub(crate) fn filesystem_id(path: &Path) -> Result<u64> {
     Ok(std::fs::metadata(path)?.dev())
 }
 
+/// The same for two paths exactly when they lie on one physical disk, as far as the system tells: partitions of a disk
+/// count as the disk. What is put together from several disks counts as one.
+pub(crate) fn disk_id(path: &Path) -> Result<u64> {
+    let device = filesystem_id(path)?;
+    #[cfg(target_os = "linux")]
+    if let Some(disk) = whole_disk(device) {
+        return Ok(disk);
+    }
+    Ok(device)
+}
+
+/// The device number of the disk that a partition is part of.
+#[cfg(target_os = "linux")]
+fn whole_disk(device: u64) -> Option<u64> {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let partition = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    if !partition.join("partition").exists() {
+        return None;
+    }
+    let numbers = std::fs::read_to_string(partition.parent()?.join("dev")).ok()?;
+    let (major, minor) = numbers.trim().split_once(':')?;
+    Some(rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// Sets space aside for a file of `bytes` bytes without making it longer.
+pub(crate) fn preallocate(file: &File, bytes: u64) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+            done => done?,
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, bytes);
+    Ok(())
+}
+
 /// Whether entries may be made in `directory`: permissions and read-only mounts, found without writing.
 pub(crate) fn check_writable(directory: &Path) -> Result<()> {
     use rustix::fs::{Access, access};

@@ -53,3 +53,13 @@ pub(crate) fn check_writable(_directory: &Path) -> Result<()> {
 
 /// Huge pages need a right that few users have here.
 pub(crate) fn advise_huge_pages(_memory: *mut u8, _bytes: usize) {}
+
+/// The filesystem stands for the disk: which disks a volume lies on is not asked.
+pub(crate) fn disk_id(path: &Path) -> Result<u64> {
+    filesystem_id(path)
+}
+
+/// Does nothing: space is taken when it is written.
+pub(crate) fn preallocate(_file: &File, _bytes: u64) -> Result<()> {
+    Ok(())
+}
