@@ -73,12 +73,13 @@ fn request(labels: u64, n: u32) -> Request {
         units: 1,
         max_file_size: 1 << 30,
         files: None,
+        broken: Vec::new(),
         checkpoint_every: CHECKPOINT_EVERY,
     }
 }
 
 fn drives(dir: &Path) -> Vec<Box<dyn Drive>> {
-    vec![Box::new(DirDrive::planned(dir).unwrap())]
+    vec![Box::new(DirDrive::planned(dir))]
 }
 
 fn clock() -> Clock {

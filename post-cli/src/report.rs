@@ -228,6 +228,11 @@ impl Watch for Reporter {
                     "node {node_id}: units: {units}, {size}, files: {set_files} ({files} in this run), drives: {drives}"
                 ));
             }
+            Event::DriveOut { drive, reason, files } => {
+                self.emit(&json!({ "event": "drive_out", "drive": drive, "reason": reason, "files": files }));
+                let drive = plain(drive);
+                self.note(&format!("drive {drive} is not used any more, {} files wait for it: {reason}", files.len()));
+            }
             Event::InitStarted { total, done } => {
                 self.emit(&json!({ "event": "started", "labels": done, "total": total }));
                 if done > 0 && done < total {

@@ -96,6 +96,11 @@ pub trait Drive: Send + Sync {
     /// For messages: which drive this is.
     fn name(&self) -> String;
 
+    /// Where it is, told so that it can be found again: the whole path of a directory.
+    fn place(&self) -> String {
+        self.name()
+    }
+
     /// Whether it could be written to, as far as can be told without writing.
     ///
     /// # Errors

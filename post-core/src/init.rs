@@ -7,9 +7,13 @@
 //! A device may turn out to lie long after its first labels were written. Everything it made in this run is then suspect: the
 //! journals say so before anything else happens, and it is made again, by this run if another device is left, else by the
 //! next one (see `suspect`).
+//!
+//! A drive that fails does not stop the others: its files wait, and the run says so in the end (see `waiting`).
 
 mod resume;
+mod summing;
 mod suspect;
+mod waiting;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +26,7 @@ use crate::drive::{Drive, DriveError, Role};
 use crate::identity::{AtxId, NodeId};
 use crate::journal::FileProgress;
 use crate::label::LABEL_BYTES;
+use crate::map::{Member, SetMap};
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
 use crate::plan::{DriveSpace, Layout, PlanError, place};
@@ -29,6 +34,9 @@ use crate::ranges::Ranges;
 use crate::set::{FileList, Problem, SetError, Survey, common_metadata, survey};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
 use crate::watch::{Event, Watch};
+
+use self::summing::FileSums;
+pub use self::waiting::{Broken, Waiting, set_aside};
 
 /// What is to be there in the end.
 #[derive(Clone, Debug)]
@@ -45,6 +53,8 @@ pub struct Request {
     pub max_file_size: u64,
     /// Only these files, for a set that is made on several machines; `None` means all.
     pub files: Option<Range<u32>>,
+    /// Drives of the set that can't be used now (see [`set_aside`]): their files wait.
+    pub broken: Vec<Broken>,
     /// What a crash may cost: labels are made durable at least this often, but never within a batch of the backend.
     pub checkpoint_every: Duration,
 }
@@ -144,6 +154,25 @@ pub enum InitError {
         /// Files, their labels, drives, and what went wrong there.
         places: String,
     },
+    /// A new drive of the set gets a random id.
+    #[error("the system gave no random numbers ({reason}); run the same command again")]
+    NoRandomness {
+        /// The system's reason.
+        reason: String,
+    },
+    /// Drives failed or are not there; everything else is done and durable.
+    #[error(
+        "{done} of {total} labels are safe on disk, the rest can't be made now: {}; nothing is lost, the same command continues once that is mended",
+        list(waiting)
+    )]
+    Waiting {
+        /// What waits for what.
+        waiting: Vec<Waiting>,
+        /// Labels on disk.
+        done: u64,
+        /// Labels wanted.
+        total: u64,
+    },
     /// Someone asked to stop; all that is written is durable.
     #[error("stopped at {done} of {total} labels, all of them safe on disk; the same command continues")]
     Stopped {
@@ -152,6 +181,10 @@ pub enum InitError {
         /// Labels wanted.
         total: u64,
     },
+}
+
+fn list(waiting: &[Waiting]) -> String {
+    waiting.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl InitError {
@@ -230,6 +263,9 @@ pub struct Plan {
     /// The files of this run: number → index of its drive.
     place: BTreeMap<u32, usize>,
     files: Range<u32>,
+    map: SetMap,
+    /// Files of this run whose drive is not there.
+    waiting: Vec<Waiting>,
 }
 
 impl Plan {
@@ -276,19 +312,40 @@ pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u6
     if !wrong.is_empty() {
         return Err(SetError::Problems(wrong).into());
     }
+    let map = SetMap::of(drives, &request.metadata().commitment(), &layout)?;
     let mut spaces = Vec::new();
     for (index, drive) in drives.iter().enumerate() {
         let (free, filesystem) = drive.free_space()?;
         let quota = quotas.get(index).copied().flatten();
         let held = survey.files.iter().filter(|(_, (on, _))| *on == index);
         let held = held.map(|(file, (_, bytes))| (*file, *bytes)).collect();
-        spaces.push(DriveSpace { quota, free, filesystem, held });
+        spaces.push(DriveSpace { quota, free, filesystem, held, planned: map.planned(index) });
     }
     let files = request.files.clone().unwrap_or(0..layout.num_files());
-    let place = place(&layout, files.clone(), &spaces)?;
-    let plan = Plan { layout, existing, survey, place, files };
+    let waiting = waiting_files(request, &files, &survey, &map);
+    let elsewhere = waiting.iter().flat_map(|waiting| waiting.files.iter().copied()).collect();
+    let place = place(&layout, files.clone(), &elsewhere, &spaces)?;
+    let plan = Plan { layout, existing, survey, place, files, map, waiting };
     plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].check_writable())?;
     Ok(plan)
+}
+
+/// The files of a run that are on drives which are not there, as far as maps tell. Whoever names files wants them made, even
+/// if a drive that is not named may have them; those of a broken one that is named wait.
+fn waiting_files(request: &Request, files: &Range<u32>, survey: &Survey, map: &SetMap) -> Vec<Waiting> {
+    let wait = |member: &Member| {
+        let broken = request.broken.iter().find(|broken| broken.place == member.place);
+        let reason = match (broken, &request.files) {
+            (Some(broken), _) => broken.reason.clone(),
+            (None, None) => "it was not named; name it, or name its files with --files to have them made again".into(),
+            (None, Some(_)) => return None,
+        };
+        let drive =
+            broken.map_or_else(|| format!("the drive that was {}", member.place), |broken| broken.drive.clone());
+        let missing = member.files().filter(|file| files.contains(file) && !survey.files.contains_key(file));
+        Some(Waiting { files: missing.collect(), drive, reason }).filter(|waiting| !waiting.files.is_empty())
+    };
+    map.absent().filter_map(wait).collect()
 }
 
 /// Makes the set, or what is missing of it.
@@ -319,13 +376,16 @@ pub fn init(
     };
     watch.event(run.planned());
     run.adopt(backend, watch)?;
-    run.write_first_records()?;
+    run.begin(backend, watch)?;
     let before = run.done;
     watch.event(Event::InitStarted { total: run.plan.labels(), done: before });
     loop {
         let result = run.fill(backend, watch).and_then(|()| run.finish(backend, watch));
         match suspect::settled(result, backend) {
-            Ok(()) => return Ok(run.outcome(run.done - before)),
+            Ok(()) => {
+                run.nothing_waits()?;
+                return Ok(run.outcome(run.done - before));
+            }
             Err(error) => run.go_on_after(error, backend, watch)?,
         }
     }
@@ -346,6 +406,11 @@ struct FileState {
     noted: Option<FileProgress>,
     /// Whether a journal vouches for these labels and the search has seen them all. Other files are adopted first.
     vouched: bool,
+    /// Labels that were durable at the checkpoint before the last one.
+    since: u64,
+    sums: FileSums,
+    /// Whether space was set aside for it.
+    allocated: bool,
 }
 
 /// A run after the drives were claimed.
@@ -360,6 +425,8 @@ struct Run<'a> {
     done: u64,
     /// Indices of the labels that this run computed.
     made: Ranges,
+    /// Drives that failed in this run, and how.
+    out: BTreeMap<usize, String>,
 }
 
 impl<'a> Run<'a> {

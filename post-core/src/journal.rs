@@ -23,12 +23,19 @@ const MAGIC_WITH_SUSPECTS: &str = "post-journal-2";
 pub(crate) struct FileProgress {
     /// Labels from its beginning that are durable and, those that are suspect apart, right.
     pub(crate) labels: u64,
+    /// How many of these were durable at the checkpoint before the last one: on the rest the drive is not trusted blindly.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) since: u64,
     /// The smallest of these labels below the threshold.
     pub(crate) vrf: Option<VrfNonce>,
     /// Labels among these that a device made which was caught with a wrong one: stretches, from … to, counted from the
     /// file's beginning. They have to be made again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) suspect: Vec<(u64, u64)>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl FileProgress {
@@ -100,7 +107,7 @@ mod tests {
             commitment: [7; 32],
             num_labels: 99,
             set_complete: true,
-            files: BTreeMap::from([(2, FileProgress { labels: 5, vrf, suspect: vec![(1, 2), (4, 5)] })]),
+            files: BTreeMap::from([(2, FileProgress { labels: 5, since: 2, vrf, suspect: vec![(1, 2), (4, 5)] })]),
         };
         assert_eq!(journal.files[&2].right(), 3);
         let bytes = journal.to_bytes().unwrap();

@@ -29,6 +29,7 @@ pub mod metadata;
 
 pub mod drive;
 mod journal;
+mod map;
 // Called by what comes next.
 #[allow(dead_code)]
 mod sums;

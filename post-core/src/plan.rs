@@ -1,6 +1,6 @@
 //! Units → files → drives, and what remains to be done. Pure arithmetic, nothing is touched (POST.md section 3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::label::LABEL_BYTES;
@@ -176,15 +176,22 @@ pub struct DriveSpace {
     pub filesystem: u64,
     /// Data files it holds, complete or not: number → bytes.
     pub held: BTreeMap<u32, u64>,
+    /// Files that an earlier run chose it for.
+    pub planned: BTreeSet<u32>,
 }
 
-/// Chooses a drive for every file of `files`: the one that holds it, else the one that is emptiest in proportion to what
-/// it can hold, the first of equals. Drives then fill up together, and a proof can read all of them at once. The result
-/// is file → index into `drives`.
+/// Chooses a drive for every file of `files` but those that are `elsewhere`: the one that holds it, else the one that an
+/// earlier run chose if it still has room, else the one that is emptiest in proportion to what it can hold, the first of
+/// equals. Drives then fill up together, and a proof can read all of them at once. The result is file → index into `drives`.
 ///
 /// # Errors
 /// [`PlanError::NoRoom`] or [`PlanError::NoSuchFiles`].
-pub fn place(layout: &Layout, files: Range<u32>, drives: &[DriveSpace]) -> Result<BTreeMap<u32, usize>, PlanError> {
+pub fn place(
+    layout: &Layout,
+    files: Range<u32>,
+    elsewhere: &BTreeSet<u32>,
+    drives: &[DriveSpace],
+) -> Result<BTreeMap<u32, usize>, PlanError> {
     if files.start >= files.end || files.end > layout.num_files {
         return Err(PlanError::NoSuchFiles { files, num_files: layout.num_files });
     }
@@ -201,9 +208,11 @@ pub fn place(layout: &Layout, files: Range<u32>, drives: &[DriveSpace]) -> Resul
         }
     }
     let mut short: Option<(u32, u64)> = None;
-    for file in files.clone().filter(|file| !placed.contains_key(file)).collect::<Vec<_>>() {
+    let open = files.clone().filter(|file| !placed.contains_key(file) && !elsewhere.contains(file));
+    for file in open.collect::<Vec<_>>() {
         let bytes = layout.file_bytes(file);
-        match room.emptiest(bytes) {
+        let planned = (0..drives.len()).find(|drive| drives[*drive].planned.contains(&file));
+        match planned.filter(|drive| room.has(*drive, bytes)).or_else(|| room.emptiest(bytes)) {
             Some(drive) => {
                 room.take(drive, bytes, bytes);
                 placed.insert(file, drive);
@@ -264,11 +273,15 @@ impl Room {
         free.min(self.quota[drive])
     }
 
+    fn has(&self, drive: usize, bytes: u64) -> bool {
+        self.left(drive) >= i128::from(bytes)
+    }
+
     /// The emptiest drive that has room for `bytes`.
     fn emptiest(&self, bytes: u64) -> Option<usize> {
         let fill = |drive: usize| self.taken[drive] as f64 / (self.capacity[drive].max(1)) as f64;
         (0..self.quota.len())
-            .filter(|drive| self.left(*drive) >= i128::from(bytes))
+            .filter(|drive| self.has(*drive, bytes))
             .min_by(|a, b| fill(*a).total_cmp(&fill(*b)).then(a.cmp(b)))
     }
 
@@ -318,11 +331,11 @@ mod tests {
         ) {
             let layout = Layout::new(1, 300, per_file * 16).unwrap();
             let mut drives: Vec<_> = quotas.iter().enumerate()
-                .map(|(i, q)| DriveSpace { quota: Some(*q), free: 1 << 40, filesystem: i as u64, held: BTreeMap::new() })
+                .map(|(i, q)| DriveSpace { quota: Some(*q), free: 1 << 40, filesystem: i as u64, held: BTreeMap::new(), planned: BTreeSet::new() })
                 .collect();
             drives[0].held.insert(held.min(layout.num_files() - 1), 16);
             let slots: u64 = quotas.iter().map(|q| q / (per_file * 16)).sum();
-            match place(&layout, 0..layout.num_files(), &drives) {
+            match place(&layout, 0..layout.num_files(), &BTreeSet::new(), &drives) {
                 Ok(placed) => {
                     prop_assert_eq!(placed.len() as u32, layout.num_files());
                     prop_assert_eq!(placed[drives[0].held.keys().next().unwrap()], 0);
@@ -348,23 +361,37 @@ mod tests {
     }
 
     fn drive(filesystem: u64, free: u64, quota: Option<u64>) -> DriveSpace {
-        DriveSpace { quota, free, filesystem, held: BTreeMap::new() }
+        DriveSpace { quota, free, filesystem, held: BTreeMap::new(), planned: BTreeSet::new() }
     }
 
     #[test]
     fn drives_fill_up_together() {
         let layout = Layout::new(1, 40, 160).unwrap();
-        let on = |drives: &[DriveSpace]| place(&layout, 0..4, drives).unwrap().into_values().collect::<Vec<_>>();
+        let on = |drives: &[DriveSpace]| {
+            place(&layout, 0..4, &BTreeSet::new(), drives).unwrap().into_values().collect::<Vec<_>>()
+        };
         assert_eq!(on(&[drive(1, 1 << 30, None), drive(2, 1 << 30, None)]), [0, 1, 0, 1]);
         assert_eq!(on(&[drive(1, 1 << 30, None), drive(1, 1 << 30, None)]), [0, 1, 0, 1], "one filesystem");
         assert_eq!(on(&[drive(1, 1 << 30, Some(200)), drive(2, 1 << 30, Some(600))]), [0, 1, 1, 1]);
     }
 
     #[test]
+    fn what_an_earlier_run_chose_stays_and_what_is_elsewhere_is_left_out() {
+        let layout = Layout::new(1, 40, 160).unwrap();
+        let mut second = drive(2, 1 << 30, None);
+        second.planned = BTreeSet::from([0, 2]);
+        let placed = place(&layout, 0..4, &BTreeSet::from([3]), &[drive(1, 1 << 30, None), second.clone()]).unwrap();
+        assert_eq!(placed, BTreeMap::from([(0, 1), (1, 0), (2, 1)]));
+        second.quota = Some(200);
+        let placed = place(&layout, 0..4, &BTreeSet::new(), &[drive(1, 1 << 30, None), second]).unwrap();
+        assert_eq!(placed, BTreeMap::from([(0, 1), (1, 0), (2, 0), (3, 0)]), "its room counts more");
+    }
+
+    #[test]
     fn one_filesystem_is_not_counted_twice() {
         let layout = Layout::new(1, 40, 160).unwrap();
         let half = RESERVE + 4 * RESERVE_PER_FILE + 400;
-        let refused = place(&layout, 0..4, &[drive(1, half, None), drive(1, half, None)]);
+        let refused = place(&layout, 0..4, &BTreeSet::new(), &[drive(1, half, None), drive(1, half, None)]);
         assert_eq!(refused, Err(PlanError::NoRoom { missing_bytes: 320, total_bytes: 640, first_file: 2 }));
     }
 
@@ -373,7 +400,7 @@ mod tests {
         let layout = Layout::new(1, 40, 160).unwrap();
         let mut full = drive(1, 1 << 30, Some(100));
         full.held.insert(0, 160);
-        let refused = place(&layout, 0..4, &[full, drive(2, 1 << 30, None)]);
+        let refused = place(&layout, 0..4, &BTreeSet::new(), &[full, drive(2, 1 << 30, None)]);
         assert!(matches!(refused, Err(PlanError::NoRoom { missing_bytes: 60, .. })), "{refused:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! The data files of one identity, wherever they lie: what is there, what is wrong with it, and reading it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::backend::{self, Backend, label_list};
@@ -8,6 +8,7 @@ use crate::drive::{Drive, DriveError};
 use crate::identity::Commitment;
 use crate::journal::{FileProgress, Journal};
 use crate::label::{LABEL_BYTES, Label};
+use crate::map::SetMap;
 use crate::metadata::Metadata;
 use crate::params::ScryptParams;
 use crate::plan::{Layout, PlanError};
@@ -21,6 +22,13 @@ const SPOT_CHECKED_FILES: u32 = 128;
 pub enum Problem {
     /// Files that no drive holds, ascending.
     Missing(Vec<u32>),
+    /// Files of a drive that is not among those given.
+    Elsewhere {
+        /// Their numbers, ascending.
+        files: Vec<u32>,
+        /// Where that drive was last.
+        place: String,
+    },
     /// A file beyond the set's last one.
     LeftOver {
         /// Its number.
@@ -66,7 +74,7 @@ impl Problem {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         match self {
-            Self::Missing(_) | Self::Unfinished { .. } | Self::NoMetadata { .. } => true,
+            Self::Missing(_) | Self::Elsewhere { .. } | Self::Unfinished { .. } | Self::NoMetadata { .. } => true,
             Self::WrongSize { expected, got, .. } => got < expected,
             Self::LeftOver { .. } | Self::Twice { .. } => false,
         }
@@ -79,6 +87,10 @@ impl fmt::Display for Problem {
             Self::Missing(files) => {
                 write!(f, "{} missing", FileList(files))?;
                 f.write_str(": give every directory of the set, or finish init")
+            }
+            Self::Elsewhere { files, place } => {
+                write!(f, "{} on the drive that was {place}", FileList(files))?;
+                f.write_str(": mount it and give its directory too")
             }
             Self::LeftOver { file, drive } => {
                 write!(f, "{} in {drive} is not part of this set: move it away", Layout::file_name(*file))
@@ -228,7 +240,15 @@ pub fn survey(drives: &[Box<dyn Drive>], commitment: &Commitment, layout: &Layou
             }
         }
     }
-    let missing: Vec<u32> = (0..layout.num_files()).filter(|file| !files.contains_key(file)).collect();
+    let mut missing: BTreeSet<u32> = (0..layout.num_files()).filter(|file| !files.contains_key(file)).collect();
+    let map = SetMap::of(drives, commitment, layout)?;
+    for member in map.absent() {
+        let there: Vec<u32> = member.files().filter(|file| missing.remove(file)).collect();
+        if !there.is_empty() {
+            problems.push(Problem::Elsewhere { files: there, place: member.place.clone() });
+        }
+    }
+    let missing: Vec<u32> = missing.into_iter().collect();
     if !missing.is_empty() {
         problems.push(Problem::Missing(missing));
     }

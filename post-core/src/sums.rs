@@ -101,9 +101,11 @@ pub(crate) struct Summing {
 }
 
 impl Summing {
-    /// Goes on behind `sums`, of which whole blocks count. Labels from [`Self::next`] on are to be added.
-    pub(crate) fn after(mut sums: Sums) -> Self {
-        sums.labels -= sums.labels % BLOCK_LABELS;
+    /// Goes on behind the whole blocks of `sums` that lie within the first `labels` labels. Labels from [`Self::next`] on
+    /// are to be added.
+    pub(crate) fn after(mut sums: Sums, labels: u64) -> Self {
+        let labels = labels.min(sums.labels);
+        sums.labels = labels - labels % BLOCK_LABELS;
         sums.blocks.truncate((sums.labels / BLOCK_LABELS) as usize);
         Self { sums, open: blake3::Hasher::new() }
     }
@@ -126,6 +128,16 @@ impl Summing {
             }
             labels = later;
         }
+    }
+
+    /// Whole blocks so far.
+    pub(crate) fn whole(&self) -> u64 {
+        self.sums.labels / BLOCK_LABELS
+    }
+
+    /// Puts the sum of a whole block in place of the one there was.
+    pub(crate) fn replace(&mut self, first: u64, sum: Sum) {
+        self.sums.replace(first, sum);
     }
 
     /// The sums of all that was added, the last block as far as it is.
@@ -158,14 +170,14 @@ mod tests {
     fn what_comes_in_parts_has_the_sums_of_its_blocks() {
         let labels = labels(2 * BLOCK_LABELS + 777);
         for part in [1000, 65_536, 65_537, 200_000] {
-            let mut summing = Summing::after(Sums::default());
+            let mut summing = Summing::after(Sums::default(), 0);
             for (i, part) in labels.chunks(part).enumerate() {
                 summing.add(part);
                 if i == 1 {
                     // Interrupted: the open block is added again.
-                    let next = Summing::after(summing.sums()).next() as usize;
+                    let next = Summing::after(summing.sums(), u64::MAX).next() as usize;
                     let end = summing.next() as usize;
-                    summing = Summing::after(summing.sums());
+                    summing = Summing::after(summing.sums(), u64::MAX);
                     summing.add(&labels[next..end]);
                 }
             }
@@ -181,7 +193,7 @@ mod tests {
 
     #[test]
     fn damaged_sums_are_not_believed() {
-        let mut summing = Summing::after(Sums::default());
+        let mut summing = Summing::after(Sums::default(), 0);
         summing.add(&labels(BLOCK_LABELS + 5));
         let bytes = summing.sums().to_bytes();
         assert_eq!(Sums::from_bytes(&bytes), Some(summing.sums()));

@@ -22,6 +22,15 @@ pub enum Event {
         /// Drives that hold a file of the set or will.
         drives: usize,
     },
+    /// A drive failed in the middle; the work goes on without it.
+    DriveOut {
+        /// Its name.
+        drive: String,
+        /// What is wrong, and the cure.
+        reason: String,
+        /// Numbers of the files that wait for it.
+        files: Vec<u32>,
+    },
     /// Initialization begins: `done` of `total` labels were on disk already.
     InitStarted {
         /// Labels this run is responsible for.

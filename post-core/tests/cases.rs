@@ -123,6 +123,7 @@ fn request(case: &Case) -> Request {
         units: case.init.num_units,
         max_file_size: metadata.max_file_size,
         files: None,
+        broken: Vec::new(),
         checkpoint_every: Duration::ZERO,
     }
 }

@@ -35,6 +35,7 @@ fn request(node: u8) -> Request {
         units: 2,
         max_file_size: 16_000,
         files: None,
+        broken: Vec::new(),
         checkpoint_every: Duration::ZERO,
     }
 }

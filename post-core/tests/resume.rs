@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use post_core::backend::Cpu;
-use post_core::drive::{Drive, FaultyDrive, MemoryDrive};
+use post_core::drive::{Drive, FaultyDrive, MemoryDrive, Record};
 use post_core::identity::{AtxId, Commitment, NodeId};
 use post_core::init::{InitError, Outcome, Request, init};
 use post_core::label::{reference, stored};
@@ -28,6 +28,7 @@ fn request(node: u8) -> Request {
         units: 3,
         max_file_size: 4800,
         files: None,
+        broken: Vec::new(),
         checkpoint_every: Duration::ZERO,
     }
 }
@@ -274,6 +275,10 @@ fn files_of_a_complete_set_that_are_gone_are_not_made_again_unasked() {
     run(&request, &drives, &Silent).unwrap();
     // The second drive is not mounted; its mount point is empty.
     let without = [drives[0].clone(), MemoryDrive::default()];
+    let refused = run(&request, &without, &Silent);
+    assert!(matches!(refused, Err(InitError::Waiting { .. })), "{refused:?}");
+    // Nor where no map tells of it.
+    without[0].forget_record(Record::Map).unwrap();
     let refused = run(&request, &without, &Silent);
     assert!(matches!(refused, Err(InitError::Gone { .. })), "{refused:?}");
     assert!(without[1].files().is_empty());

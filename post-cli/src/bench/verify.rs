@@ -35,7 +35,7 @@ pub(crate) fn run(settings: &Settings, compute: &Compute) -> Result<()> {
     let mut backend = devices::open(compute, Work::Short, &reporter)?.backend;
     let randomx = LazyRandomX::new(Options::new(PowMode::Light, settings.threads));
     let dir = tempfile::tempdir().context("cannot make a temporary folder; set TMPDIR to a place with space")?;
-    let open = || -> Result<Vec<Box<dyn Drive>>> { Ok(vec![Box::new(DirDrive::planned(dir.path())?)]) };
+    let open = || -> Result<Vec<Box<dyn Drive>>> { Ok(vec![Box::new(DirDrive::planned(dir.path()))]) };
     let request = Request {
         params: params.clone(),
         node_id: NodeId([1; 32]),
@@ -43,6 +43,7 @@ pub(crate) fn run(settings: &Settings, compute: &Compute) -> Result<()> {
         units: 1,
         max_file_size: 1 << 20,
         files: None,
+        broken: Vec::new(),
         checkpoint_every: CHECKPOINT_EVERY,
     };
     init(&request, &open()?, &[], &mut *backend, &*reporter)?;

@@ -101,10 +101,11 @@ fn demo(dir: &Path) -> Result<()> {
         units: UNITS,
         max_file_size: FILE_SIZE,
         files: None,
+        broken: Vec::new(),
         checkpoint_every: CHECKPOINT_EVERY,
     };
     table.step("initialize two drives", || {
-        let drives = drive_dirs.iter().map(|dir| Ok(Box::new(DirDrive::planned(dir)?) as Box<dyn Drive>));
+        let drives = drive_dirs.iter().map(|dir| Ok(Box::new(DirDrive::planned(dir)) as Box<dyn Drive>));
         let drives = drives.collect::<Result<Vec<_>>>()?;
         let started = Instant::now();
         let outcome = init(&request, &drives, &[], &mut backend, &reporter)?;

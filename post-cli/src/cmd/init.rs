@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use post_core::drive::{DirDrive, Drive, Role};
 use post_core::identity::{AtxId, IdentityKey, NodeId};
-use post_core::init::{CHECKPOINT_EVERY, Outcome, Plan, Request, init, prepare};
+use post_core::init::{CHECKPOINT_EVERY, Outcome, Plan, Request, init, prepare, set_aside};
 use post_core::set::common_metadata;
 use serde_json::json;
 
@@ -65,11 +65,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn make(args: Args, reporter: &Arc<Reporter>) -> Result<()> {
+fn make(mut args: Args, reporter: &Arc<Reporter>) -> Result<()> {
     let started = Instant::now();
     let params = args.network.resolve()?;
     refuse_repeated_drives(&args.drives)?;
-    let drives = open_drives(&args.drives)?;
+    let mut drives = open_drives(&args.drives);
+    let broken = set_aside(&mut drives, &mut args.drives)?;
     let quotas: Vec<Option<u64>> = args.drives.iter().map(|drive| drive.size).collect();
     let existing = common_metadata(&drives)?;
     let identity = find_identity(&args, &drives, existing.as_ref().map(|metadata| metadata.node_id))?;
@@ -81,6 +82,7 @@ fn make(args: Args, reporter: &Arc<Reporter>) -> Result<()> {
         units: args.units,
         max_file_size: file_size.unwrap_or(DEFAULT_FILE_SIZE),
         files: args.files,
+        broken,
         checkpoint_every: CHECKPOINT_EVERY,
     };
     // Everything that can be refused is refused before the first change on disk, and nothing is said before that.
@@ -134,8 +136,8 @@ fn tell_outcome(outcome: &Outcome, took: Duration, reporter: &Reporter) {
     });
 }
 
-fn open_drives(specs: &[DriveSpec]) -> Result<Vec<Box<dyn Drive>>> {
-    specs.iter().map(|spec| Ok(Box::new(DirDrive::planned(&spec.path)?) as Box<dyn Drive>)).collect()
+fn open_drives(specs: &[DriveSpec]) -> Vec<Box<dyn Drive>> {
+    specs.iter().map(|spec| Box::new(DirDrive::planned(&spec.path)) as Box<dyn Drive>).collect()
 }
 
 /// The same directory as two drives would be counted, and written, twice.

@@ -55,14 +55,9 @@ impl DirDrive {
     }
 
     /// A directory that [`Drive::claim`] makes when it is missing; until then it counts as empty.
-    ///
-    /// # Errors
-    /// [`DriveError::Io`] when something else is in its place.
-    pub fn planned(path: &Path) -> Result<Self, DriveError> {
-        match std::fs::read_dir(path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(io("read the directory", path, e)),
-            _ => Ok(Self::new(path, true)),
-        }
+    #[must_use]
+    pub fn planned(path: &Path) -> Self {
+        Self::new(path, true)
     }
 
     fn new(path: &Path, may_be_missing: bool) -> Self {
@@ -199,6 +194,10 @@ fn io(action: &'static str, place: &Path, source: std::io::Error) -> DriveError 
 impl Drive for DirDrive {
     fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn place(&self) -> String {
+        std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()).display().to_string()
     }
 
     fn check_writable(&self) -> Result<(), DriveError> {
@@ -368,7 +367,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         assert!(DirDrive::existing(&path).is_err());
-        let drive = DirDrive::planned(&path).unwrap();
+        let drive = DirDrive::planned(&path);
         assert!(drive.held().unwrap().is_empty() && drive.metadata().unwrap().is_none());
         assert!(drive.free_space().unwrap().0 > 0);
         assert!(!path.exists());

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::summing::FileSums;
+use super::waiting::{Halt, On};
 use super::{FileState, InitError, Plan, Request, Run};
 use crate::backend::{Backend, label_list};
-use crate::drive::Drive;
+use crate::drive::{Drive, DriveError};
 use crate::journal::{FileProgress, Journal};
 use crate::label::{LABEL_BYTES, Label};
 use crate::metadata::Metadata;
@@ -24,8 +26,8 @@ impl<'a> Run<'a> {
     /// Reads journals and decides how much of each file counts. Nothing is written.
     pub(super) fn new(request: &'a Request, drives: &'a [Box<dyn Drive>], plan: Plan) -> Result<Self, InitError> {
         let metadata = plan.existing.clone().unwrap_or_else(|| request.metadata());
-        let (files, made) = (BTreeMap::new(), Ranges::default());
-        let mut run = Self { request, drives, plan, metadata, files, done: 0, made };
+        let (files, made, out) = (BTreeMap::new(), Ranges::default(), BTreeMap::new());
+        let mut run = Self { request, drives, plan, metadata, files, done: 0, made, out };
         let journals = drives.iter().map(|drive| run.read_journal(&**drive)).collect::<Result<Vec<_>, _>>()?;
         run.refuse_gone_files(journals.iter().flatten().any(|journal| journal.set_complete))?;
         for (&file, &(drive, bytes)) in &run.plan.survey.files {
@@ -40,17 +42,35 @@ impl<'a> Run<'a> {
             let suspects = progress.map(FileProgress::suspects).unwrap_or_default();
             let suspects = suspects.within(&(0..done)).map(|range| first + range.start..first + range.end).collect();
             let noted = progress.filter(|progress| !vouched && !progress.suspect.is_empty()).cloned();
-            let state = FileState { drive, done, suspects, there, search: run.new_search(vrf), noted, vouched };
+            let since = progress.filter(|_| vouched).map_or(done, |progress| progress.since.min(done));
+            let (search, sums) = (run.new_search(vrf), FileSums::default());
+            let allocated = there >= run.full(file);
+            let state = FileState { drive, done, suspects, there, search, noted, vouched, since, sums, allocated };
             run.files.insert(file, state);
         }
-        for (&file, &drive) in &run.plan.place {
-            let search = run.new_search(None);
-            let (suspects, noted) = (Ranges::default(), None);
-            let state = FileState { drive, done: 0, suspects, there: 0, search, noted, vouched: true };
-            run.files.entry(file).or_insert(state);
+        for (file, drive) in run.plan.place.clone() {
+            if !run.files.contains_key(&file) {
+                run.files.insert(file, run.nothing_yet(drive));
+            }
         }
         run.done = run.counted();
         Ok(run)
+    }
+
+    /// A file that is to be made on a drive.
+    fn nothing_yet(&self, drive: usize) -> FileState {
+        FileState {
+            drive,
+            done: 0,
+            suspects: Ranges::default(),
+            there: 0,
+            search: self.new_search(None),
+            noted: None,
+            vouched: true,
+            since: 0,
+            sums: FileSums::default(),
+            allocated: false,
+        }
     }
 
     /// The drive's journal, if it has a sound one of this set. A damaged one counts as none: the files are then checked.
@@ -68,14 +88,18 @@ impl<'a> Run<'a> {
 
     /// An empty mount point looks like an empty drive: what was there once is not made again without being asked for.
     fn refuse_gone_files(&self, was_complete: bool) -> Result<(), InitError> {
-        let missing = self.plan.survey.problems.iter().find_map(|problem| match problem {
-            Problem::Missing(files) => Some(files.clone()),
-            _ => None,
+        let missing = self.plan.survey.problems.iter().flat_map(|problem| match problem {
+            Problem::Missing(files) | Problem::Elsewhere { files, .. } => files.clone(),
+            _ => Vec::new(),
         });
-        match missing {
-            Some(files) if was_complete && self.request.files.is_none() => Err(InitError::Gone { files }),
-            _ => Ok(()),
+        let mut files: Vec<u32> = missing.collect();
+        files.sort_unstable();
+        // What waits for a drive that is known is not made again anyway.
+        files.retain(|file| !self.plan.waiting.iter().any(|waiting| waiting.files.contains(file)));
+        if !files.is_empty() && was_complete && self.request.files.is_none() {
+            return Err(InitError::Gone { files });
         }
+        Ok(())
     }
 
     fn not_vouched(&self) -> Vec<u32> {
@@ -165,11 +189,13 @@ impl<'a> Run<'a> {
         for file in files {
             self.spot_check_file(file, backend)?;
             self.rescan(file, &mut read, watch)?;
-            let drive = self.files[&file].drive;
+            let (drive, full) = (self.files[&file].drive, self.full(file));
             // The journal vouches for it from now on, so it has to be durable.
             self.drives[drive].sync(file)?;
             if let Some(state) = self.files.get_mut(&file) {
                 state.vouched = true;
+                state.since = state.done;
+                state.sums.keep(&*self.drives[drive], file, full)?;
             }
             self.write_journal(drive)?;
         }
@@ -181,6 +207,7 @@ impl<'a> Run<'a> {
         let first = self.plan.layout.file_labels(file).start;
         let FileState { drive, done, ref search, ref suspects, .. } = self.files[&file];
         let mut search = search.clone();
+        let mut sums = FileSums::fresh();
         let mut buffer = vec![[0; LABEL_BYTES]; RESCAN_LABELS];
         let mut at = 0;
         while at < done {
@@ -190,6 +217,7 @@ impl<'a> Run<'a> {
             let count = (done - at).min(RESCAN_LABELS as u64);
             let labels = &mut buffer[..count as usize];
             self.drives[drive].read_at(file, at * LABEL_BYTES as u64, labels.as_flattened_mut())?;
+            sums.written(at, labels);
             let chunk = first + at..first + at + count;
             let mut right: Ranges = std::iter::once(chunk.clone()).collect();
             suspects.within(&chunk).for_each(|range| right.remove(range));
@@ -203,7 +231,7 @@ impl<'a> Run<'a> {
             watch.event(Event::VrfRescan { labels: *read });
         }
         if let Some(state) = self.files.get_mut(&file) {
-            state.search = search;
+            (state.search, state.sums) = (search, sums);
         }
         Ok(())
     }
@@ -217,18 +245,72 @@ impl<'a> Run<'a> {
     }
 
     /// Before any label is written, each drive says whose its files are and how much of them counts: a file that the
-    /// journal knows nothing of would be taken for another tool's after a crash.
-    pub(super) fn write_first_records(&self) -> Result<(), InitError> {
-        let unfinished = self.plan.files.clone().filter(|file| !self.is_done(*file));
-        let drives: BTreeSet<usize> = unfinished.map(|file| self.files[&file].drive).collect();
-        for drive in drives {
-            if self.drives[drive].metadata()?.is_none() {
-                // The nonce comes when all labels are known.
-                let first = Metadata { nonce: None, nonce_value: None, ..self.metadata.clone() };
-                self.drives[drive].replace_metadata(&first)?;
+    /// journal knows nothing of would be taken for another tool's after a crash. And what was written last before the
+    /// last run ended is looked at.
+    pub(super) fn begin(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<(), InitError> {
+        self.update_map()?;
+        for drive in self.usable() {
+            let (commitment, layout) = (self.metadata.commitment(), self.plan.layout);
+            if let Err(error) = self.plan.map.join(drive, &*self.drives[drive], &commitment, &layout) {
+                self.go_on_without(Halt::Drive(drive, error), watch)?;
             }
-            self.write_journal(drive)?;
+        }
+        for drive in self.usable() {
+            match self.begin_on(drive, backend) {
+                Ok(()) => {}
+                Err(halt) => self.go_on_without(halt, watch)?,
+            }
         }
         Ok(())
+    }
+
+    fn begin_on(&mut self, drive: usize, backend: &mut dyn Backend) -> Result<(), Halt> {
+        let files = self.plan.files.clone();
+        let unfinished = files.filter(|file| self.files.get(file).is_some_and(|state| state.drive == drive));
+        let unfinished: Vec<u32> = unfinished.filter(|file| !self.is_done(*file)).collect();
+        if unfinished.is_empty() {
+            return Ok(());
+        }
+        for file in unfinished {
+            self.look_at_the_end(file, backend)?;
+        }
+        self.load_sums(drive).on(drive)?;
+        let on = &*self.drives[drive];
+        if on.metadata().on(drive)?.is_none() {
+            // The nonce comes when all labels are known.
+            let first = Metadata { nonce: None, nonce_value: None, ..self.metadata.clone() };
+            on.replace_metadata(&first).on(drive)?;
+        }
+        self.store_map(drive).on(drive)?;
+        self.write_journal(drive).on(drive)
+    }
+
+    /// A drive that says that it has written what it has not would lose the end of what the journal counts. If a sample of
+    /// what was made between the last two checkpoints is wrong, all of that is made again.
+    fn look_at_the_end(&mut self, file: u32, backend: &mut dyn Backend) -> Result<(), Halt> {
+        let FileState { done, since, drive, .. } = self.files[&file];
+        if done == self.full(file)
+            || !self.sample(file, since..done, backend)?.iter().any(|(_, found, right)| found != right)
+        {
+            return Ok(());
+        }
+        let first = self.plan.layout.file_labels(file).start;
+        if let Some(state) = self.files.get_mut(&file) {
+            state.suspects.insert(first + since..first + done);
+        }
+        self.done = self.counted();
+        self.write_journal(drive).on(drive)
+    }
+
+    /// The files that each drive holds or is to hold.
+    fn update_map(&mut self) -> Result<(), InitError> {
+        let mut files = vec![BTreeSet::new(); self.drives.len()];
+        self.files.iter().for_each(|(file, state)| _ = files[state.drive].insert(*file));
+        let updated = self.plan.map.update(self.drives, &files);
+        updated.map_err(|error| InitError::NoRandomness { reason: error.to_string() })
+    }
+
+    pub(super) fn store_map(&self, drive: usize) -> Result<(), DriveError> {
+        self.plan.map.store(drive, &*self.drives[drive], &self.metadata.commitment(), &self.plan.layout)
     }
 }

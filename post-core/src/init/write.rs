@@ -1,15 +1,16 @@
 //! The work itself: labels to disk with checkpoints, then the nonce, then the final metadata.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use super::suspect::wrong;
+use super::waiting::{Halt, On};
 use super::{FileState, InitError, Run};
 use crate::backend::{self, Backend, LabelJob, Labels};
 use crate::drive::{DriveError, Record};
 use crate::journal::{FileProgress, Journal};
-use crate::label::Label;
+use crate::label::{LABEL_BYTES, Label};
 use crate::ranges::Ranges;
 use crate::vrf::VrfNonce;
 use crate::watch::{Event, Watch};
@@ -17,53 +18,67 @@ use crate::watch::{Event, Watch};
 /// How often the position of a search past the end is noted; it is small and goes to every drive.
 const POSITION_EVERY: Duration = Duration::from_secs(10);
 
+/// A checkpoint comes at the latest after so many labels, 256 MiB of them, however fast the devices are.
+const MAX_UNSYNCED: u64 = 1 << 24;
+
 /// What was written since the last checkpoint: no file's state knows of it yet, so no journal does.
 struct Unsynced {
     /// Indices by file.
     files: BTreeMap<u32, Ranges>,
+    labels: u64,
     since: Instant,
 }
 
 impl Run<'_> {
-    /// Computes and writes all labels that are missing or suspect.
+    /// Computes and writes all labels that are missing or suspect, but for those of drives that failed.
     pub(super) fn fill(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<(), InitError> {
-        for indices in self.remaining() {
-            self.fill_range(indices, backend, watch)?;
+        let mut remaining = self.remaining();
+        while let Some(indices) = remaining.pop_front() {
+            if let Err(halt) = self.fill_range(indices, backend, watch) {
+                self.go_on_without(halt, watch)?;
+                remaining = self.remaining();
+            }
         }
         Ok(())
     }
 
     /// The stretches of indices to compute, joined across files: first the suspects, then what is missing.
-    fn remaining(&self) -> Vec<Range<u64>> {
+    fn remaining(&self) -> VecDeque<Range<u64>> {
         let this_run = self.files.range(self.plan.files.clone());
-        let suspects: Ranges = this_run.flat_map(|(_, state)| state.suspects.iter()).collect();
-        let files = self.plan.files.clone();
-        let missing: Ranges = files
-            .map(|file| {
-                let labels = self.plan.layout.file_labels(file);
-                labels.start + self.files.get(&file).map_or(0, |state| state.done)..labels.end
-            })
-            .collect();
+        let usable: Vec<_> = this_run.filter(|(_, state)| !self.out.contains_key(&state.drive)).collect();
+        let suspects: Ranges = usable.iter().flat_map(|(_, state)| state.suspects.iter()).collect();
+        let missing = usable.iter().map(|(file, state)| {
+            let labels = self.plan.layout.file_labels(**file);
+            labels.start + state.done..labels.end
+        });
+        let missing: Ranges = missing.collect();
         suspects.iter().chain(missing.iter()).collect()
     }
 
-    fn fill_range(
-        &mut self,
-        indices: Range<u64>,
-        backend: &mut dyn Backend,
-        watch: &dyn Watch,
-    ) -> Result<(), InitError> {
+    fn fill_range(&mut self, indices: Range<u64>, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<(), Halt> {
         let scrypt = self.request.params.scrypt;
         let job = LabelJob { scrypt, labels: Labels::Range(self.metadata.commitment(), indices) };
-        let mut unsynced = Unsynced { files: BTreeMap::new(), since: Instant::now() };
+        let mut unsynced = Unsynced { files: BTreeMap::new(), labels: 0, since: Instant::now() };
         let mut result = Ok(());
         let labelled = backend.label(&job, &mut |indices, labels| {
             result = self.write(indices, labels, &mut unsynced, watch);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        self.of_both(result, labelled, backend)?;
-        self.checkpoint(&mut unsynced)?;
-        Ok(())
+        match (result, labelled) {
+            // Nobody knows what of the rest is right.
+            (_, Err(lie @ backend::Error::Wrong { .. })) => Err(lie.into()),
+            (Err(Halt::Drive(failed, error)), _) => {
+                // What the other drives have is kept.
+                unsynced.files.retain(|file, _| self.files.get(file).is_some_and(|state| state.drive != failed));
+                let _another = self.checkpoint(&mut unsynced);
+                Err(Halt::Drive(failed, error))
+            }
+            (Err(Halt::Other(error)), _) => Err(self.accuse(error, backend).into()),
+            (Ok(()), labelled) => {
+                labelled?;
+                self.checkpoint(&mut unsynced)
+            }
+        }
     }
 
     /// How a job ended that both its sink and the backend may have ended. A lie counts most, because what it spoilt has to
@@ -88,46 +103,66 @@ impl Run<'_> {
         labels: &[Label],
         unsynced: &mut Unsynced,
         watch: &dyn Watch,
-    ) -> Result<(), InitError> {
+    ) -> Result<(), Halt> {
         for piece in self.plan.layout.pieces(indices.clone()) {
             let from = (piece.labels.start - indices.start) as usize;
             let labels = &labels[from..][..(piece.labels.end - piece.labels.start) as usize];
+            let full = self.plan.layout.file_bytes(piece.file);
             let Some(state) = self.files.get_mut(&piece.file) else { continue };
-            self.drives[state.drive].write_at(piece.file, piece.offset, labels.as_flattened())?;
+            let drive = &self.drives[state.drive];
+            if !std::mem::replace(&mut state.allocated, true) {
+                drive.preallocate(piece.file, full).on(state.drive)?;
+            }
+            drive.write_at(piece.file, piece.offset, labels.as_flattened()).on(state.drive)?;
+            state.sums.written(piece.offset / LABEL_BYTES as u64, labels);
             let observed = state.search.observe(piece.labels.start, labels);
             observed.map_err(|error| InitError::of_search(error, wrong))?;
             unsynced.files.entry(piece.file).or_default().insert(piece.labels.clone());
+            unsynced.labels += labels.len() as u64;
             self.made.insert(piece.labels);
             self.done += labels.len() as u64;
         }
         let stop = watch.stop();
-        let due = stop || unsynced.since.elapsed() >= self.request.checkpoint_every;
+        let due = stop || unsynced.labels >= MAX_UNSYNCED || unsynced.since.elapsed() >= self.request.checkpoint_every;
         if due {
             self.checkpoint(unsynced)?;
         }
         watch.event(Event::Labels { done: self.done, durable: due });
-        if stop && self.done < self.plan.labels() { Err(self.stopped()) } else { Ok(()) }
+        if stop && self.done < self.plan.labels() { Err(self.stopped().into()) } else { Ok(()) }
     }
 
-    /// Makes what was written durable, then says so. Until then no journal counts it, and what was suspect still is.
-    fn checkpoint(&mut self, unsynced: &mut Unsynced) -> Result<(), DriveError> {
-        let mut drives = BTreeSet::new();
+    /// Makes what was written durable, then says so. Until then no journal counts it, and what was suspect still is. Where
+    /// a drive fails the others are served nevertheless.
+    fn checkpoint(&mut self, unsynced: &mut Unsynced) -> Result<(), Halt> {
+        let mut drives: BTreeMap<usize, Vec<(u32, Ranges)>> = BTreeMap::new();
         for (file, written) in std::mem::take(&mut unsynced.files) {
-            let first = self.plan.layout.file_labels(file).start;
+            let Some(state) = self.files.get(&file) else { continue };
+            drives.entry(state.drive).or_default().push((file, written));
+        }
+        (unsynced.labels, unsynced.since) = (0, Instant::now());
+        let results: Vec<_> =
+            drives.into_iter().map(|(drive, files)| self.checkpoint_drive(drive, files).on(drive)).collect();
+        results.into_iter().collect()
+    }
+
+    fn checkpoint_drive(&mut self, drive: usize, files: Vec<(u32, Ranges)>) -> Result<(), DriveError> {
+        let on = &*self.drives[drive];
+        for (file, written) in files {
+            let (first, full) = (self.plan.layout.file_labels(file).start, self.full(file));
             let Some(state) = self.files.get_mut(&file) else { continue };
-            self.drives[state.drive].sync(file)?;
+            on.sync(file)?;
+            state.sums.keep(on, file, full)?;
+            let before = state.done;
             for indices in written.iter() {
                 // Behind what is done there is only what follows it.
                 state.done = state.done.max(indices.end - first);
                 state.suspects.remove(indices);
             }
-            drives.insert(state.drive);
+            if state.done > before {
+                state.since = before;
+            }
         }
-        for drive in drives {
-            self.write_journal(drive)?;
-        }
-        unsynced.since = Instant::now();
-        Ok(())
+        self.write_journal(drive)
     }
 
     pub(super) fn write_journal(&self, drive: usize) -> Result<(), DriveError> {
@@ -154,7 +189,7 @@ impl Run<'_> {
     fn progress(&self, file: u32, state: &FileState) -> FileProgress {
         let first = self.plan.layout.file_labels(file).start;
         let suspect = state.suspects.iter().map(|range| (range.start - first, range.end - first)).collect();
-        FileProgress { labels: state.done, vrf: state.search.best(), suspect }
+        FileProgress { labels: state.done, since: state.since, vrf: state.search.best(), suspect }
     }
 
     /// Settles the VRF nonce and writes the complete metadata to every drive that holds a file.
@@ -167,21 +202,24 @@ impl Run<'_> {
             }
             None => {}
         }
-        self.write_metadata()?;
-        if self.complete() && !self.was_complete()? {
-            self.plan.drives_in_use().into_iter().try_for_each(|drive| self.write_journal(drive))?;
+        for drive in self.usable() {
+            if let Err(error) = self.finish_on(drive) {
+                self.go_on_without(Halt::Drive(drive, error), watch)?;
+            }
         }
         Ok(())
     }
 
-    /// Whether every drive's journal knows that the set is whole.
-    fn was_complete(&self) -> Result<bool, DriveError> {
-        for drive in self.plan.drives_in_use() {
-            if !Journal::of(&*self.drives[drive])?.is_some_and(|journal| journal.set_complete) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// The drives in use that did not fail.
+    pub(super) fn usable(&self) -> Vec<usize> {
+        self.plan.drives_in_use().into_iter().filter(|drive| !self.out.contains_key(drive)).collect()
+    }
+
+    fn finish_on(&self, drive: usize) -> Result<(), DriveError> {
+        self.write_metadata_on(drive)?;
+        self.store_map(drive)?;
+        let knows = || Ok(Journal::of(&*self.drives[drive])?.is_some_and(|journal| journal.set_complete));
+        if self.complete() && !knows()? { self.write_journal(drive) } else { Ok(()) }
     }
 
     /// Whether the metadata names a label past the end of the set that is below the threshold.
@@ -194,15 +232,14 @@ impl Run<'_> {
 
     /// The same on every drive; keys of other tools stay where they are.
     fn write_metadata(&self) -> Result<(), DriveError> {
-        for drive in self.plan.drives_in_use() {
-            let drive = &self.drives[drive];
-            let there = drive.metadata()?;
-            let wanted = self.metadata_beside(there.as_ref());
-            if there.as_ref() != Some(&wanted) {
-                drive.replace_metadata(&wanted)?;
-            }
-        }
-        Ok(())
+        self.usable().into_iter().try_for_each(|drive| self.write_metadata_on(drive))
+    }
+
+    fn write_metadata_on(&self, drive: usize) -> Result<(), DriveError> {
+        let drive = &self.drives[drive];
+        let there = drive.metadata()?;
+        let wanted = self.metadata_beside(there.as_ref());
+        if there.as_ref() == Some(&wanted) { Ok(()) } else { drive.replace_metadata(&wanted) }
     }
 
     /// The smallest label of the set that is known: of all files that are there, and what the metadata of any drive
@@ -212,8 +249,10 @@ impl Run<'_> {
         let best = found.min_by_key(|nonce| (nonce.label, nonce.index));
         let mut search = self.new_search(best);
         let mut named = BTreeSet::new();
-        for drive in self.drives {
-            named.extend(drive.metadata()?.and_then(|metadata| metadata.nonce));
+        for (index, drive) in self.drives.iter().enumerate() {
+            if !self.out.contains_key(&index) {
+                named.extend(drive.metadata()?.and_then(|metadata| metadata.nonce));
+            }
         }
         // A nonce past the end only stands in for one that is missing.
         for index in named.range(..self.plan.layout.num_labels()) {
