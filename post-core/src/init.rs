@@ -8,6 +8,7 @@
 //! journals say so before anything else happens, and it is made again, by this run if another device is left, else by the
 //! next one (see `suspect`).
 
+mod outlook;
 mod resume;
 mod suspect;
 mod write;
@@ -15,6 +16,8 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
+
+pub use outlook::{Outlook, outlook};
 
 use crate::backend::{self, Backend};
 use crate::difficulty::vrf_threshold;
@@ -24,7 +27,7 @@ use crate::journal::FileProgress;
 use crate::label::LABEL_BYTES;
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
-use crate::plan::{DriveSpace, Layout, PlanError, place};
+use crate::plan::{DriveSpace, Layout, Placement, PlanError};
 use crate::ranges::Ranges;
 use crate::set::{FileList, Problem, SetError, Survey, common_metadata, survey};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
@@ -266,6 +269,14 @@ impl Plan {
 /// # Errors
 /// Every [`InitError`] but those of the work itself.
 pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<Plan, InitError> {
+    let (plan, placement) = look(request, drives, quotas)?;
+    placement.all()?;
+    plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].check_writable())?;
+    Ok(plan)
+}
+
+/// What [`prepare`] decides, also where there is no room for every file: the plan is then of those that have a place.
+fn look(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<(Plan, Placement), InitError> {
     let layout = request.layout()?;
     let existing = common_metadata(drives)?;
     if let Some((key, wanted, there)) = existing.as_ref().and_then(|there| request.metadata().difference(there)) {
@@ -285,10 +296,9 @@ pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u6
         spaces.push(DriveSpace { quota, free, filesystem, held });
     }
     let files = request.files.clone().unwrap_or(0..layout.num_files());
-    let place = place(&layout, files.clone(), &spaces)?;
-    let plan = Plan { layout, existing, survey, place, files };
-    plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].check_writable())?;
-    Ok(plan)
+    let placement = Placement::new(&layout, files.clone(), &spaces)?;
+    let place = placement.place().clone();
+    Ok((Plan { layout, existing, survey, place, files }, placement))
 }
 
 /// Makes the set, or what is missing of it.
