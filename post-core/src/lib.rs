@@ -37,6 +37,8 @@ mod sums;
 mod reader;
 pub mod set;
 
+pub mod link;
+
 pub mod init;
 
 pub mod pow;

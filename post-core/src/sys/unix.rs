@@ -65,6 +65,11 @@ pub(crate) fn preallocate(file: &File, bytes: u64) -> Result<()> {
     Ok(())
 }
 
+/// Makes a symbolic link at `path`, where nothing must be.
+pub(crate) fn link(target: &Path, path: &Path) -> Result<()> {
+    std::os::unix::fs::symlink(target, path)
+}
+
 /// Whether entries may be made in `directory`: permissions and read-only mounts, found without writing.
 pub(crate) fn check_writable(directory: &Path) -> Result<()> {
     use rustix::fs::{Access, access};
