@@ -6,5 +6,7 @@ pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod link;
+pub(crate) mod plan;
 pub(crate) mod prove;
 pub(crate) mod verify;

@@ -100,6 +100,13 @@ impl Reporter {
         }
     }
 
+    /// Data for people, on stdout.
+    pub(crate) fn data(&self, text: &str) {
+        if self.style != Style::Json {
+            let _ = print(text);
+        }
+    }
+
     /// A device is not used any more, or was not taken at all.
     pub(crate) fn device_out(&self, device: &str, reason: &str) {
         let reason = plain(reason.split_whitespace().collect::<Vec<_>>().join(" "));
