@@ -35,6 +35,11 @@ pub(crate) struct Data {
 }
 
 impl Data {
+    /// As given.
+    pub(crate) fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+
     /// Opens them for reading. A directory given twice counts once.
     pub(crate) fn open(&self) -> Result<Vec<Box<dyn Drive>>> {
         let mut seen = Vec::new();
@@ -152,7 +157,10 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     }
 }
 
-const COMMANDS: [&str; 8] = ["init", "prove", "verify", "inspect", "bench", "demo", "devices", "doctor"];
+const COMMANDS: &[&str] = &[
+    "plan", "init", "prove", "verify", "inspect", "link", "bench", "demo", "devices", "doctor", "grow", "merge",
+    "prune",
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,8 @@
 //! Measurements for people who choose hardware; `cmd/bench.rs` is the command.
 
+pub(crate) mod backend;
 pub(crate) mod drive;
+pub(crate) mod forecast;
 pub(crate) mod gpu;
 pub(crate) mod labels;
 pub(crate) mod pow;

@@ -1,7 +1,7 @@
 //! `post`: fills drives with proof-of-space-time labels, proves that they are held, verifies such proofs.
 //!
-//! Data goes to stdout, talk to stderr. Exit codes: 0 done; 1 a proof is invalid or a set is not whole; 2 the call or
-//! its input is wrong, or something failed; 130 interrupted.
+//! Data goes to stdout, talk to stderr. Exit codes: 0 done; 1 a proof is invalid, a set is not whole or has no
+//! room; 2 the call or its input is wrong, or something failed; 130 interrupted.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -9,6 +9,7 @@ mod bench;
 mod cmd;
 mod devices;
 mod machine;
+mod placement;
 mod report;
 mod stop;
 
@@ -26,10 +27,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Plan(cmd::plan::Args),
     Init(cmd::init::Args),
     Prove(cmd::prove::Args),
     Verify(cmd::verify::Args),
     Inspect(cmd::inspect::Args),
+    Grow(cmd::grow::Args),
+    Merge(cmd::merge::Args),
+    Prune(cmd::prune::Args),
+    Link(cmd::link::Args),
     Bench(cmd::bench::Args),
     Devices(cmd::devices::Args),
     Doctor(cmd::doctor::Args),
@@ -53,10 +59,15 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Plan(args) => cmd::plan::run(args),
         Command::Init(args) => cmd::init::run(args),
         Command::Prove(args) => cmd::prove::run(args),
         Command::Verify(args) => cmd::verify::run(args),
         Command::Inspect(args) => cmd::inspect::run(&args),
+        Command::Grow(args) => cmd::grow::run(&args),
+        Command::Merge(args) => cmd::merge::run(&args),
+        Command::Prune(args) => cmd::prune::run(&args),
+        Command::Link(args) => cmd::link::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),
         Command::Devices(args) => cmd::devices::run(&args),
         Command::Doctor(args) => cmd::doctor::run(&args),

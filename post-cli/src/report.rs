@@ -100,6 +100,21 @@ impl Reporter {
         }
     }
 
+    /// For programs: how a command ended that did not go well.
+    pub(crate) fn emit_end<T>(&self, result: &anyhow::Result<T>) {
+        if let Err(error) = result {
+            let event = if crate::stop::requested() { "stopped" } else { "error" };
+            self.emit(&json!({ "event": event, "message": error.to_string() }));
+        }
+    }
+
+    /// Data for people, on stdout.
+    pub(crate) fn data(&self, text: &str) {
+        if self.style != Style::Json {
+            let _ = print(text);
+        }
+    }
+
     /// A device is not used any more, or was not taken at all.
     pub(crate) fn device_out(&self, device: &str, reason: &str) {
         let reason = plain(reason.split_whitespace().collect::<Vec<_>>().join(" "));

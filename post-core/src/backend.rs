@@ -115,6 +115,12 @@ pub enum Error {
         /// Index of the wrong label.
         index: u64,
     },
+    /// Labels that were to be copied can't be read, or are wrong.
+    #[error("labels can't be copied: {reason}")]
+    Source {
+        /// Why, and what would help.
+        reason: String,
+    },
     /// The label function is not defined for these parameters.
     #[error(transparent)]
     Params(#[from] ParamsError),

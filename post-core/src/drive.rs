@@ -186,4 +186,73 @@ pub trait Drive: Send + Sync {
     /// # Errors
     /// [`DriveError::Io`].
     fn disk(&self) -> Result<u64, DriveError>;
+
+    /// A place on the same drive for the files of a larger set, beside the one that is there. Nothing is made before it is
+    /// claimed.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`] where there is no such place.
+    fn stage(&self) -> Result<Box<dyn Drive>, DriveError> {
+        Err(self.unsupported("stage files on"))
+    }
+
+    /// Moves a data file out of the set, into a folder of ours; one that isn't there is no error. Nothing is replaced.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn lay_aside(&self, file: u32) -> Result<(), DriveError> {
+        let _ = file;
+        Err(self.unsupported("lay files aside on"))
+    }
+
+    /// Moves a data file and its checksums from the stage into the set; one that isn't staged is no error. Nothing is
+    /// replaced.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn accept(&self, file: u32) -> Result<(), DriveError> {
+        let _ = file;
+        Err(self.unsupported("accept staged files on"))
+    }
+
+    /// Takes the stage down, if no data file is in it any more.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn unstage(&self) -> Result<(), DriveError> {
+        Err(self.unsupported("take down the stage of"))
+    }
+
+    /// Not every kind of drive can do everything.
+    #[doc(hidden)]
+    fn unsupported(&self, action: &'static str) -> DriveError {
+        DriveError::Io { action, place: self.name(), source: std::io::ErrorKind::Unsupported.into() }
+    }
+}
+
+/// What can't be taken back. Only `prune` asks for it, after somebody has named the set.
+pub trait Remove: Drive {
+    /// The data files laid aside, and the staged ones: name → bytes.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn spare(&self) -> Result<BTreeMap<String, u64>, DriveError>;
+
+    /// Deletes a data file; one that isn't there is no error.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn remove(&self, file: u32) -> Result<(), DriveError>;
+
+    /// Cuts a data file to `bytes` bytes; a shorter one stays as it is.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn shorten(&self, file: u32, bytes: u64) -> Result<(), DriveError>;
+
+    /// Deletes what [`Remove::spare`] names.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn remove_spare(&self, name: &str) -> Result<(), DriveError>;
 }

@@ -10,6 +10,7 @@
 //!
 //! A drive that fails does not stop the others: its files wait, and the run says so in the end (see `waiting`).
 
+mod outlook;
 mod resume;
 mod summing;
 mod suspect;
@@ -20,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
+pub use outlook::{Outlook, outlook};
+
 use crate::backend::{self, Backend};
 use crate::difficulty::vrf_threshold;
 use crate::drive::{Drive, DriveError, Role};
@@ -29,7 +32,7 @@ use crate::label::LABEL_BYTES;
 use crate::map::{Member, SetMap};
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
-use crate::plan::{DriveSpace, Layout, PlanError, place};
+use crate::plan::{DriveSpace, Layout, Placement, PlanError};
 use crate::ranges::Ranges;
 use crate::set::{FileList, Problem, SetError, Survey, common_metadata, survey};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
@@ -302,6 +305,14 @@ impl Plan {
 /// # Errors
 /// Every [`InitError`] but those of the work itself.
 pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<Plan, InitError> {
+    let (plan, placement) = look(request, drives, quotas)?;
+    placement.all()?;
+    plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].check_writable())?;
+    Ok(plan)
+}
+
+/// What [`prepare`] decides, also where there is no room for every file: the plan is then of those that have a place.
+fn look(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<(Plan, Placement), InitError> {
     let layout = request.layout()?;
     let existing = common_metadata(drives)?;
     if let Some((key, wanted, there)) = existing.as_ref().and_then(|there| request.metadata().difference(there)) {
@@ -324,10 +335,9 @@ pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u6
     let files = request.files.clone().unwrap_or(0..layout.num_files());
     let waiting = waiting_files(request, &files, &survey, &map);
     let elsewhere = waiting.iter().flat_map(|waiting| waiting.files.iter().copied()).collect();
-    let place = place(&layout, files.clone(), &elsewhere, &spaces)?;
-    let plan = Plan { layout, existing, survey, place, files, map, waiting };
-    plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].check_writable())?;
-    Ok(plan)
+    let placement = Placement::new(&layout, files.clone(), &elsewhere, &spaces)?;
+    let place = placement.place().clone();
+    Ok((Plan { layout, existing, survey, place, files, map, waiting }, placement))
 }
 
 /// The files of a run that are on drives which are not there, as far as maps tell. Whoever names files wants them made, even

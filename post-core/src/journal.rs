@@ -80,6 +80,12 @@ impl Journal {
         Ok(format!("{magic} {checksum}\n{body}\n").into_bytes())
     }
 
+    /// Replaces a drive's journal by this one.
+    pub(crate) fn store(&self, drive: &dyn Drive) -> Result<(), DriveError> {
+        let malformed = |e: serde_json::Error| DriveError::Malformed { place: drive.name(), reason: e.to_string() };
+        drive.replace_record(Record::Journal, &self.to_bytes().map_err(malformed)?)
+    }
+
     /// The drive's journal; `None` when there is none, or a damaged one.
     pub(crate) fn of(drive: &dyn Drive) -> Result<Option<Self>, DriveError> {
         Ok(drive.record(Record::Journal)?.as_deref().and_then(Self::from_bytes))

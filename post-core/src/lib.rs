@@ -36,9 +36,19 @@ mod sums;
 
 #[allow(dead_code)]
 mod reader;
+mod resize;
 pub mod set;
 
+pub mod link;
+
+mod copying;
 pub mod init;
+
+pub mod merge;
+
+pub mod grow;
+
+pub mod prune;
 
 pub mod pow;
 

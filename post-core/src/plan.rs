@@ -1,7 +1,11 @@
 //! Units → files → drives, and what remains to be done. Pure arithmetic, nothing is touched (POST.md section 3).
 
+mod placement;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+
+pub use placement::{Placement, most_units};
 
 use crate::label::LABEL_BYTES;
 
@@ -192,47 +196,7 @@ pub fn place(
     elsewhere: &BTreeSet<u32>,
     drives: &[DriveSpace],
 ) -> Result<BTreeMap<u32, usize>, PlanError> {
-    if files.start >= files.end || files.end > layout.num_files {
-        return Err(PlanError::NoSuchFiles { files, num_files: layout.num_files });
-    }
-    let mut room = Room::new(drives, RESERVE + RESERVE_PER_FILE * u64::from(layout.num_files));
-    let mut placed = BTreeMap::new();
-    // Files that exist take their full size first, whether or not they belong to this run.
-    for (index, drive) in drives.iter().enumerate() {
-        for (&file, &bytes) in &drive.held {
-            let full = layout.file_bytes(file);
-            room.take(index, full, full.saturating_sub(bytes));
-            if files.contains(&file) {
-                placed.insert(file, index);
-            }
-        }
-    }
-    let mut short: Option<(u32, u64)> = None;
-    let open = files.clone().filter(|file| !placed.contains_key(file) && !elsewhere.contains(file));
-    for file in open.collect::<Vec<_>>() {
-        let bytes = layout.file_bytes(file);
-        let planned = (0..drives.len()).find(|drive| drives[*drive].planned.contains(&file));
-        match planned.filter(|drive| room.has(*drive, bytes)).or_else(|| room.emptiest(bytes)) {
-            Some(drive) => {
-                room.take(drive, bytes, bytes);
-                placed.insert(file, drive);
-            }
-            None => {
-                let (first, missing) = short.unwrap_or((file, 0));
-                short = Some((first, missing + bytes));
-            }
-        }
-    }
-    // What exists may need more than there is, too.
-    let overdrawn = room.overdrawn();
-    match short {
-        None if overdrawn == 0 => Ok(placed),
-        _ => Err(PlanError::NoRoom {
-            missing_bytes: short.map_or(0, |(_, missing)| missing) + overdrawn,
-            total_bytes: files.clone().map(|file| layout.file_bytes(file)).sum(),
-            first_file: short.map_or(files.start, |(first, _)| first),
-        }),
-    }
+    Placement::new(layout, files, elsewhere, drives)?.all()
 }
 
 /// What is left of quotas and of filesystems while files are placed. Negative: promised more than there is.

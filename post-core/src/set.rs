@@ -13,6 +13,7 @@ use crate::metadata::Metadata;
 use crate::params::ScryptParams;
 use crate::plan::{Layout, PlanError};
 use crate::reader::Reader;
+use crate::resize::Resize;
 
 /// Files that a spot check looks at, at most: a fraction of a second's work.
 const SPOT_CHECKED_FILES: u32 = 128;
@@ -160,6 +161,17 @@ pub enum SetError {
         /// Its file and drive.
         place: String,
     },
+    /// A change of size was interrupted.
+    #[error(
+        "the set is on its way from {from} to {to} units; finish that first, with `post {}`",
+        if from < to { format!("grow --units {to}") } else { format!("prune --units {to}") }
+    )]
+    Resizing {
+        /// Units before.
+        from: u32,
+        /// Units in the end.
+        to: u32,
+    },
     /// The labels could not be computed.
     #[error(transparent)]
     Backend(#[from] backend::Error),
@@ -183,6 +195,7 @@ pub enum SetError {
 /// # Errors
 /// [`SetError::Drive`] or [`SetError::Mixed`].
 pub fn common_metadata(drives: &[Box<dyn Drive>]) -> Result<Option<Metadata>, SetError> {
+    Resize::refuse(drives)?;
     let mut common: Option<(Metadata, String)> = None;
     for drive in drives {
         let Some(metadata) = drive.metadata()? else {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
@@ -56,6 +56,25 @@ pub(crate) fn run(settings: &Settings, dir: &Path) -> Result<f64> {
         &format!("  {path}: reads {read:.3} GiB/s, writes {write:.3} GiB/s{note}"),
     );
     Ok(read)
+}
+
+/// GiB/s of reading a file that is there, from its beginning, for at most `bytes` of it and about `time`.
+pub(crate) fn read_rate(path: &Path, bytes: u64, time: Duration) -> Result<f64> {
+    let cannot = || format!("cannot read {}; check its drive", path.display());
+    let mut file = std::fs::File::open(path).with_context(cannot)?;
+    forget(&file);
+    let (mut chunk, mut read) = (vec![0; CHUNK], 0);
+    let start = Instant::now();
+    while read < bytes && start.elapsed() < time {
+        if stop::requested() {
+            bail!("stopped");
+        }
+        match file.read(&mut chunk).with_context(cannot)? {
+            0 => break,
+            some => read += some as u64,
+        }
+    }
+    Ok(read as f64 / GIB / start.elapsed().as_secs_f64().max(1e-9))
 }
 
 /// Asks the system to drop what it keeps of the file in memory, which would be read instead of the drive.

@@ -11,7 +11,8 @@ use post_core::scan::ScanJob;
 use post_gpu::Tune;
 use serde_json::json;
 
-use super::scan::{GIB, GROUPS, Subject};
+use super::backend::scan_rate;
+use super::scan::{GROUPS, Subject};
 use super::{Settings, median};
 use crate::args::Compute;
 use crate::{devices, stop};
@@ -90,7 +91,8 @@ impl Gpu {
         let mut rates = [0.0; 4];
         for (rate, count) in rates.iter_mut().zip(GROUPS) {
             let groups = subject.groups(count);
-            *rate = self.scan_rate(settings, &ScanJob { groups: &groups, difficulty: subject.difficulty }, &subject)?;
+            let job = ScanJob { groups: &groups, difficulty: subject.difficulty };
+            *rate = scan_rate(&mut *self.backend, &job, &subject.labels, settings.time() * 4)?;
             settings.result(
                 &json!({
                     "bench": "scan", "device": self.id, "name": info.name, "layout": info.scan, "groups": count,
@@ -100,23 +102,5 @@ impl Gpu {
             );
         }
         Ok(rates)
-    }
-
-    fn scan_rate(&mut self, settings: &Settings, job: &ScanJob<'_>, subject: &Subject) -> Result<f64> {
-        let mut hits = Vec::new();
-        let mut once = || -> Result<()> {
-            hits.clear();
-            self.backend.scan(job, 0, &subject.labels, &mut hits)?;
-            if stop::requested() { bail!("stopped") } else { Ok(()) }
-        };
-        // Twice for nothing: keys go up and memory is taken, then the device learns how much it should do at a time.
-        once()?;
-        once()?;
-        let (start, mut times) = (Instant::now(), 0);
-        while start.elapsed() < settings.time() * 4 {
-            once()?;
-            times += 1;
-        }
-        Ok(f64::from(times) * subject.labels.len() as f64 * 16.0 / GIB / start.elapsed().as_secs_f64())
     }
 }

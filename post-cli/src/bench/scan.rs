@@ -20,7 +20,7 @@ const LABELS: usize = 1 << 16;
 
 pub(super) const GIB: f64 = (1_u64 << 30) as f64;
 
-/// What is scanned, and with what: as on mainnet.
+/// What is scanned, and with what.
 pub(super) struct Subject {
     pub(super) labels: Vec<Label>,
     pub(super) difficulty: Difficulty,
@@ -28,11 +28,17 @@ pub(super) struct Subject {
 }
 
 impl Subject {
+    /// So many labels, as of mainnet's smallest set, and as many groups as are ever measured.
     pub(super) fn new(labels: usize) -> Result<Self> {
         let params = NetworkParams::mainnet();
         let num_labels = u64::from(params.min_units) * params.labels_per_unit;
-        let Some(difficulty) = Difficulty::new(params.k1, num_labels) else { bail!("mainnet has more labels than k1") };
-        let groups = (0..18).map(|group| NonceGroup::new(&Challenge([5; 32]), group, 1)).collect();
+        Self::of(params.k1, num_labels, GROUPS[GROUPS.len() - 1] as u32, labels)
+    }
+
+    /// So many labels, as of a set of `num_labels`.
+    pub(super) fn of(k1: u32, num_labels: u64, groups: u32, labels: usize) -> Result<Self> {
+        let Some(difficulty) = Difficulty::new(k1, num_labels) else { bail!("a set has more labels than k1") };
+        let groups = (0..groups).map(|group| NonceGroup::new(&Challenge([5; 32]), group, 1)).collect();
         Ok(Self { labels: some_labels(labels), difficulty, groups })
     }
 

@@ -12,12 +12,38 @@ use super::scan::GROUPS;
 use crate::report::human_duration;
 
 /// How long a proof may take on mainnet (POST.md section 1).
-const WINDOW: Duration = Duration::from_secs(12 * 3600);
+pub(crate) const WINDOW: Duration = Duration::from_secs(12 * 3600);
 
 /// A set that many home miners could hold.
 const EXAMPLE_UNITS: u32 = 20;
 
 const GIB: f64 = (1_u64 << 30) as f64;
+
+/// How long a proof with one pass over the data takes. Both parts grow with the units.
+#[derive(Clone, Copy)]
+pub(crate) struct ProofTime {
+    /// Seconds for the k2pow of all nonce groups.
+    pub(crate) pow_s: f64,
+    /// Seconds for the pass.
+    pub(crate) pass_s: f64,
+}
+
+impl ProofTime {
+    /// Of so many units, when a pass takes `pass_s`.
+    pub(crate) fn new(params: &NetworkParams, units: u32, groups: u32, hashes_per_s: f64, pass_s: f64) -> Self {
+        let hashes = f64::from(groups) * expected_hashes(&pow_target(&params.pow_difficulty, units));
+        Self { pow_s: hashes / hashes_per_s, pass_s }
+    }
+
+    pub(crate) fn total_s(self) -> f64 {
+        self.pow_s + self.pass_s
+    }
+
+    /// How many units fit the window, if `units` take this long.
+    pub(crate) fn most_units(self, units: u32) -> u64 {
+        (WINDOW.as_secs_f64() / self.total_s() * f64::from(units)) as u64
+    }
+}
 
 /// What was measured; what was not is left out of the sentences.
 #[derive(Default)]
@@ -49,24 +75,21 @@ pub(crate) fn tell(settings: &Settings, rates: &Rates) {
         let nonces = groups as u32 * 16;
         let found = one_pass(nonces, params.k1, params.k2);
         let read = rates.drive_read.unwrap_or(f64::INFINITY);
-        let time = |units: u32| {
-            let hashes = groups as f64 * expected_hashes(&pow_target(&params.pow_difficulty, units));
-            (hashes / hash_rate, f64::from(units) * unit_gib / scan.min(read))
-        };
-        let (pow, pass) = time(EXAMPLE_UNITS);
-        // Both parts grow with the units.
-        let most = (WINDOW.as_secs_f64() / (pow + pass) * f64::from(EXAMPLE_UNITS)).floor();
+        let pass_s = f64::from(EXAMPLE_UNITS) * unit_gib / scan.min(read);
+        let time = ProofTime::new(&params, EXAMPLE_UNITS, groups as u32, hash_rate, pass_s);
+        let most = time.most_units(EXAMPLE_UNITS);
         settings.result(
             &json!({
-                "bench": "summary", "units": EXAMPLE_UNITS, "nonces": nonces, "one_pass": found, "pow_s": pow, "pass_s": pass,
+                "bench": "summary", "units": EXAMPLE_UNITS, "nonces": nonces, "one_pass": found, "pow_s": time.pow_s,
+                "pass_s": time.pass_s,
                 "window_s": WINDOW.as_secs(), "most_units": most,
             }),
             &format!(
                 "A proof of {EXAMPLE_UNITS} units with {nonces} nonces takes {} of the {} window ({} k2pow, {} reading and scanning), {:.1} % in one pass; at most {most} units fit.",
-                text(pow + pass),
+                text(time.total_s()),
                 human_duration(WINDOW).trim_end_matches(" 0 min"),
-                text(pow),
-                text(pass),
+                text(time.pow_s),
+                text(time.pass_s),
                 100.0 * found,
             ),
         );
@@ -76,6 +99,25 @@ pub(crate) fn tell(settings: &Settings, rates: &Rates) {
     }
 }
 
-fn text(seconds: f64) -> String {
+/// For people, however long.
+pub(crate) fn text(seconds: f64) -> String {
     Duration::try_from_secs_f64(seconds).map_or("centuries".into(), human_duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_takes_its_pow_and_its_pass() {
+        // One hash in four meets the target of one unit, one in eight that of two.
+        let mut pow_difficulty = [0; 32];
+        pow_difficulty[0] = 0x40;
+        let params = NetworkParams { pow_difficulty, ..NetworkParams::mainnet() };
+        let time = ProofTime::new(&params, 2, 8, 2.0, 100.0);
+        assert!((time.pow_s - 32.0).abs() < 1e-9 && (time.total_s() - 132.0).abs() < 1e-9);
+        // 43200 s / 132 s · 2 units = 654.5 units
+        assert_eq!(time.most_units(2), 654);
+        assert_eq!(text(f64::INFINITY), "centuries");
+    }
 }

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use post_core::drive::{DirDrive, Drive, Role};
 use post_core::identity::{AtxId, IdentityKey, NodeId};
-use post_core::init::{CHECKPOINT_EVERY, Outcome, Plan, Request, init, prepare, set_aside};
+use post_core::init::{CHECKPOINT_EVERY, Outcome, Outlook, Plan, Request, init, outlook, prepare, set_aside};
 use post_core::set::common_metadata;
 use serde_json::json;
 
 use crate::args::{Compute, DriveSpec, Network, drive_spec, file_range, size};
 use crate::devices::Work;
 use crate::report::{Reporter, human_duration};
-use crate::{devices, stop};
+use crate::{devices, placement, stop};
 
 /// Bytes of a data file when neither the call nor the drives say otherwise.
-const DEFAULT_FILE_SIZE: u64 = 4 << 30;
+pub(crate) const DEFAULT_FILE_SIZE: u64 = 4 << 30;
 
 /// Fill drives with labels; the same command continues an interrupted one
 #[derive(clap::Args)]
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     files: Option<Range<u32>>,
     #[command(flatten)]
     compute: Compute,
+    /// Show where everything would go, and write nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Events as JSON lines on stdout; on stderr only the error, if any
     #[arg(long)]
     json: bool,
@@ -58,10 +61,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let reporter = Arc::new(Reporter::for_people_or_json(args.json));
     let result = make(args, &reporter);
-    if let Err(error) = &result {
-        let event = if stop::requested() { "stopped" } else { "error" };
-        reporter.emit(&json!({ "event": event, "message": error.to_string() }));
-    }
+    reporter.emit_end(&result);
     result.map(|()| ExitCode::SUCCESS)
 }
 
@@ -87,6 +87,9 @@ fn make(mut args: Args, reporter: &Arc<Reporter>) -> Result<()> {
     };
     // Everything that can be refused is refused before the first change on disk, and nothing is said before that.
     let plan = prepare(&request, &drives, &quotas)?;
+    if args.dry_run {
+        return show(&request, &drives, &quotas, &identity, reporter);
+    }
     let work = Work::Labels(request.params.scrypt, plan.labels());
     let mut devices = devices::open(&args.compute, work, reporter)?;
     if let Identity::Made(key) = &identity {
@@ -96,6 +99,31 @@ fn make(mut args: Args, reporter: &Arc<Reporter>) -> Result<()> {
     devices.labels_with().iter().for_each(|line| reporter.note(line));
     let outcome = init(&request, &drives, &quotas, &mut *devices.backend, &**reporter)?;
     tell_outcome(&outcome, started.elapsed(), reporter);
+    Ok(())
+}
+
+/// `--dry-run`: what would be done. Whatever `init` would refuse without computing a label is refused.
+fn show(
+    request: &Request,
+    drives: &[Box<dyn Drive>],
+    quotas: &[Option<u64>],
+    identity: &Identity,
+    reporter: &Reporter,
+) -> Result<()> {
+    let Outlook { placement, labels, done, waiting } = outlook(request, drives, quotas)?;
+    let names: Vec<String> = drives.iter().map(|drive| drive.name()).collect();
+    let makes_key = matches!(identity, Identity::Made(_));
+    reporter.emit(&json!({
+        "event": "dry_run", "units": request.units, "bytes": placement.layout().bytes(),
+        "files": placement.layout().num_files(), "labels": labels, "labels_there": done, "makes_key": makes_key,
+        "drives": placement::drives_json(&placement, &names),
+    }));
+    reporter.data(&placement::table(&placement, &names));
+    reporter.note(&format!("{done} of {labels} labels are there; nothing was written"));
+    waiting.iter().for_each(|waiting| reporter.note(&waiting.to_string()));
+    if makes_key {
+        reporter.note("a new key would be made");
+    }
     Ok(())
 }
 
@@ -117,7 +145,7 @@ fn keep_key(
     Ok(())
 }
 
-fn tell_outcome(outcome: &Outcome, took: Duration, reporter: &Reporter) {
+pub(crate) fn tell_outcome(outcome: &Outcome, took: Duration, reporter: &Reporter) {
     reporter.emit(&json!({
         "event": "finished", "labels_made": outcome.made, "labels": outcome.labels,
         "complete": outcome.complete, "nonce": outcome.nonce, "seconds": took.as_secs_f64(),
@@ -136,12 +164,13 @@ fn tell_outcome(outcome: &Outcome, took: Duration, reporter: &Reporter) {
     });
 }
 
-fn open_drives(specs: &[DriveSpec]) -> Vec<Box<dyn Drive>> {
+/// The drives in the order of the call. Those that don't exist yet count as empty.
+pub(crate) fn open_drives(specs: &[DriveSpec]) -> Vec<Box<dyn Drive>> {
     specs.iter().map(|spec| Box::new(DirDrive::planned(&spec.path)) as Box<dyn Drive>).collect()
 }
 
 /// The same directory as two drives would be counted, and written, twice.
-fn refuse_repeated_drives(specs: &[DriveSpec]) -> Result<()> {
+pub(crate) fn refuse_repeated_drives(specs: &[DriveSpec]) -> Result<()> {
     for (i, spec) in specs.iter().enumerate() {
         let path = resolve(&spec.path)?;
         for other in &specs[..i] {

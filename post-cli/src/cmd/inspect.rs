@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use post_core::drive::Drive;
 use post_core::metadata::Metadata;
 use post_core::plan::Layout;
+use post_core::prune::set_id;
 use post_core::set::{SetError, Survey, common_metadata, survey};
 use serde_json::json;
 
@@ -53,7 +54,7 @@ fn as_json(drives: &[Box<dyn Drive>], metadata: &Metadata, layout: &Layout, surv
     let problems: Vec<String> = survey.problems.iter().map(ToString::to_string).collect();
     Ok(json!({
         "metadata": serde_json::to_value(metadata)?,
-        "commitment": metadata.commitment().to_string(),
+        "commitment": metadata.commitment().to_string(), "set_id": set_id(&metadata.commitment()),
         "num_labels": layout.num_labels(), "num_files": layout.num_files(), "bytes": layout.bytes(),
         "complete": survey.problems.is_empty(), "files": files, "problems": problems,
     })
@@ -66,6 +67,7 @@ fn as_text(drives: &[Box<dyn Drive>], metadata: &Metadata, layout: &Layout, surv
         format!("node id         {}", metadata.node_id),
         format!("commitment ATX  {}", metadata.commitment_atx_id),
         format!("commitment      {}", metadata.commitment()),
+        format!("set id          {}", set_id(&metadata.commitment())),
         format!(
             "size            {} units of {} labels, {} in {} files",
             metadata.num_units,

@@ -42,10 +42,20 @@ pub(crate) struct Args {
     out: Option<PathBuf>,
 }
 
+/// `--randomx`: how much memory RandomX takes.
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum RandomX {
+pub(crate) enum RandomX {
     Fast,
     Light,
+}
+
+impl From<RandomX> for pow::Mode {
+    fn from(mode: RandomX) -> Self {
+        match mode {
+            RandomX::Fast => Self::Fast,
+            RandomX::Light => Self::Light,
+        }
+    }
 }
 
 /// Runs the command.
@@ -61,10 +71,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut devices = devices::open(&args.compute, Work::Scan(set.layout().num_labels()), &reporter)?;
     // A place for the result is made sure of before hours of work.
     let out = args.out.as_deref().map(Output::create).transpose()?;
-    let mode = args.randomx.map(|mode| match mode {
-        RandomX::Fast => pow::Mode::Fast,
-        RandomX::Light => pow::Mode::Light,
-    });
+    let mode = args.randomx.map(pow::Mode::from);
     let (randomx, why) = machine::randomx(mode, machine::threads(&args.compute));
     reporter.note(&why);
     devices.scans_with().iter().for_each(|line| reporter.note(line));

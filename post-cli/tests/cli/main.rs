@@ -24,7 +24,9 @@ mod bench;
 mod cases;
 mod devices;
 mod identity;
+mod link;
 mod output;
+mod plan;
 mod resume;
 mod verdicts;
 

@@ -1,5 +1,7 @@
 //! A directory: data files lie directly in it, what is ours alone in `.post/`.
 
+mod moves;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -331,6 +333,22 @@ impl Drive for DirDrive {
     fn disk(&self) -> Result<u64, DriveError> {
         let path = self.existing_ancestor();
         sys::disk_id(path).map_err(|e| io("look at", path, e))
+    }
+
+    fn stage(&self) -> Result<Box<dyn Drive>, DriveError> {
+        Ok(Box::new(Self::planned(&self.stage_path())))
+    }
+
+    fn lay_aside(&self, file: u32) -> Result<(), DriveError> {
+        self.lay_file_aside(file)
+    }
+
+    fn accept(&self, file: u32) -> Result<(), DriveError> {
+        self.accept_file(file)
+    }
+
+    fn unstage(&self) -> Result<(), DriveError> {
+        self.take_down_stage()
     }
 }
 

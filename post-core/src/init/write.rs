@@ -8,7 +8,7 @@ use super::suspect::wrong;
 use super::waiting::{Halt, On};
 use super::{FileState, InitError, Run};
 use crate::backend::{self, Backend, LabelJob, Labels};
-use crate::drive::{DriveError, Record};
+use crate::drive::DriveError;
 use crate::journal::{FileProgress, Journal};
 use crate::label::{LABEL_BYTES, Label};
 use crate::ranges::Ranges;
@@ -175,10 +175,7 @@ impl Run<'_> {
             set_complete: self.complete(),
             files: files.collect(),
         };
-        let bytes = journal
-            .to_bytes()
-            .map_err(|e| DriveError::Malformed { place: self.drives[drive].name(), reason: e.to_string() })?;
-        self.drives[drive].replace_record(Record::Journal, &bytes)
+        journal.store(&*self.drives[drive])
     }
 
     /// What the journal is to say of a file, if it knows of it at all.

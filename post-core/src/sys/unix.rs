@@ -49,6 +49,24 @@ fn whole_disk(device: u64) -> Option<u64> {
     Some(rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
+/// Gives a file another name; one that is there already is never replaced.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // A filesystem that does not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            done => return Ok(done?),
+        }
+    }
+    if to.symlink_metadata().is_ok() {
+        return Err(std::io::ErrorKind::AlreadyExists.into());
+    }
+    std::fs::rename(from, to)
+}
+
 /// Sets space aside for a file of `bytes` bytes without making it longer.
 pub(crate) fn preallocate(file: &File, bytes: u64) -> Result<()> {
     #[cfg(target_os = "linux")]
@@ -63,6 +81,11 @@ pub(crate) fn preallocate(file: &File, bytes: u64) -> Result<()> {
     #[cfg(not(target_os = "linux"))]
     let _ = (file, bytes);
     Ok(())
+}
+
+/// Makes a symbolic link at `path`, where nothing must be.
+pub(crate) fn link(target: &Path, path: &Path) -> Result<()> {
+    std::os::unix::fs::symlink(target, path)
 }
 
 /// Whether entries may be made in `directory`: permissions and read-only mounts, found without writing.

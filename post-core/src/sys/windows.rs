@@ -63,3 +63,16 @@ pub(crate) fn disk_id(path: &Path) -> Result<u64> {
 pub(crate) fn preallocate(_file: &File, _bytes: u64) -> Result<()> {
     Ok(())
 }
+
+/// Needs a right that few users have here.
+pub(crate) fn link(_target: &Path, _path: &Path) -> Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// Gives a file another name; one that is there already is never replaced.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    if to.symlink_metadata().is_ok() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    std::fs::rename(from, to)
+}

@@ -1,0 +1,244 @@
+//! Adds units to a set. The new files are made in a stage on each drive, a data directory of its own within our folder; until
+//! all of them are whole the old set stays as it is, and can be proven from. Then comes the switch, which only renames files
+//! and replaces records.
+//!
+//! Labels don't depend on the size of a set, so old files stay. Only a last file that is not full becomes longer: it is made
+//! anew in the stage, its old labels copied, and the old one is laid aside, not deleted.
+
+use std::collections::BTreeMap;
+
+use crate::backend::Backend;
+use crate::copying::{Copying, Source};
+use crate::drive::{Drive, DriveError, Record, Role};
+use crate::init::{InitError, Outcome, Request, init, prepare};
+use crate::journal::Journal;
+use crate::merge::{refuse_other_cost, request};
+use crate::metadata::Metadata;
+use crate::params::NetworkParams;
+use crate::plan::Layout;
+use crate::resize::{Resize, any_metadata, journal_after, no_metadata, resized};
+use crate::set::{SetError, common_metadata, survey};
+use crate::watch::Watch;
+
+/// Why a set can't grow.
+#[derive(Debug, thiserror::Error)]
+pub enum GrowError {
+    /// The making of labels failed.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// A set becomes smaller by `prune` only.
+    #[error("the set has {there} units, {wanted} is no growth; to give units up use `post prune --units {wanted}`")]
+    NoGrowth {
+        /// Units of the set.
+        there: u32,
+        /// Asked for.
+        wanted: u32,
+    },
+    /// It is growing to another size.
+    #[error(
+        "the set is growing to {there} units already; finish that with --units {there}, or give it up with `post prune`, which names what it deletes"
+    )]
+    OtherGoal {
+        /// The size it is growing to.
+        there: u32,
+    },
+}
+
+impl From<SetError> for GrowError {
+    fn from(error: SetError) -> Self {
+        Self::Init(error.into())
+    }
+}
+
+impl From<DriveError> for GrowError {
+    fn from(error: DriveError) -> Self {
+        Self::Init(error.into())
+    }
+}
+
+/// A set that is to grow, looked at but not changed.
+pub struct Growth<'a> {
+    drives: &'a [Box<dyn Drive>],
+    quotas: Vec<Option<u64>>,
+    stages: Vec<Box<dyn Drive>>,
+    /// Of the old size.
+    metadata: Metadata,
+    old: Layout,
+    new: Layout,
+    params: NetworkParams,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// New files are made.
+    Making,
+    /// All of them are whole, and the switch was interrupted.
+    Switching,
+    /// The set has its new size already.
+    Switched,
+}
+
+impl<'a> Growth<'a> {
+    /// Looks whether the set on these drives can grow to `units`. `quotas` are the most bytes of it each drive may hold.
+    ///
+    /// # Errors
+    /// Every [`GrowError`] but those of the work itself; nothing was written.
+    pub fn new(
+        drives: &'a [Box<dyn Drive>],
+        quotas: &[Option<u64>],
+        params: NetworkParams,
+        units: u32,
+    ) -> Result<Self, GrowError> {
+        let resize = Resize::any(drives)?;
+        let (metadata, state) = match resize {
+            Some(Resize { to, .. }) if to != units => return Err(GrowError::OtherGoal { there: to }),
+            // While it switches, drives contradict each other in this one thing.
+            Some(Resize { from, to }) if from < to => (resized(&any_metadata(drives)?, from), State::Switching),
+            Some(Resize { from, to }) => return Err(SetError::Resizing { from, to }.into()),
+            None => {
+                let metadata = common_metadata(drives)?.ok_or_else(|| no_metadata(drives))?;
+                let state = if metadata.num_units == units { State::Switched } else { State::Making };
+                (metadata, state)
+            }
+        };
+        if units < metadata.num_units {
+            return Err(GrowError::NoGrowth { there: metadata.num_units, wanted: units });
+        }
+        let old = metadata.layout().map_err(SetError::from)?;
+        let new = request(&resized(&metadata, units), params.clone()).layout()?;
+        let stages = drives.iter().map(|drive| drive.stage()).collect::<Result<Vec<_>, _>>()?;
+        let growth = Self { drives, quotas: Vec::new(), stages, metadata, old, new, params, state };
+        let quotas = growth.quotas_of_stages(quotas)?;
+        let growth = Self { quotas, ..growth };
+        for stage in &growth.stages {
+            if let Some(there) = stage.metadata()?.filter(|there| there.num_units != units) {
+                return Err(GrowError::OtherGoal { there: there.num_units });
+            }
+        }
+        if state == State::Making {
+            growth.look()?;
+        }
+        Ok(growth)
+    }
+
+    /// The old set has to be whole, and there must be room for what is new.
+    fn look(&self) -> Result<(), GrowError> {
+        let survey = survey(self.drives, &self.metadata.commitment(), &self.old)?;
+        if !survey.problems.is_empty() {
+            return Err(SetError::Problems(survey.problems).into());
+        }
+        refuse_other_cost(self.drives, &self.metadata, &self.old, self.params.scrypt.n)?;
+        prepare(&self.request(), &self.stages, &self.quotas)?;
+        Ok(())
+    }
+
+    fn goal(&self) -> u32 {
+        u32::try_from(self.new.num_labels() / self.metadata.labels_per_unit.max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// The first file that is made: the old last one if it becomes longer, else the one behind it.
+    fn first_made(&self) -> u32 {
+        let last = self.old.num_files() - 1;
+        if self.old.file_bytes(last) < self.new.file_bytes(last) { last } else { last + 1 }
+    }
+
+    /// A drive's old files take of its quota; one that is laid aside does too, until it is pruned.
+    fn quotas_of_stages(&self, quotas: &[Option<u64>]) -> Result<Vec<Option<u64>>, DriveError> {
+        let left = |(index, drive): (usize, &Box<dyn Drive>)| {
+            let Some(quota) = quotas.get(index).copied().flatten() else { return Ok(None) };
+            Ok(Some(quota.saturating_sub(drive.held()?.values().sum())))
+        };
+        self.drives.iter().enumerate().map(left).collect()
+    }
+
+    /// What is made in the stages.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let made = self.first_made()..self.new.num_files();
+        Request { files: Some(made), ..request(&resized(&self.metadata, self.goal()), self.params.clone()) }
+    }
+
+    /// The places where new files are made, one on each drive.
+    #[must_use]
+    pub fn stages(&self) -> &[Box<dyn Drive>] {
+        &self.stages
+    }
+
+    /// The most bytes that each stage may hold.
+    #[must_use]
+    pub fn quotas(&self) -> &[Option<u64>] {
+        &self.quotas
+    }
+
+    /// Whether files are still to be made; else only the switch, or nothing, is left.
+    #[must_use]
+    pub fn is_making(&self) -> bool {
+        self.state == State::Making
+    }
+
+    /// Units before.
+    #[must_use]
+    pub fn from_units(&self) -> u32 {
+        self.metadata.num_units
+    }
+
+    /// Makes what is missing and switches. Interrupted at any moment, the same call continues.
+    ///
+    /// # Errors
+    /// Every [`GrowError`]. The old set is as it was until the switch begins.
+    pub fn run(self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<Outcome, GrowError> {
+        // Nobody else may write to the set meanwhile.
+        self.drives.iter().try_for_each(|drive| drive.claim(Role::Writer))?;
+        let mut made = 0;
+        if self.state == State::Making {
+            made = self.make(backend, watch)?.made;
+        }
+        if self.state != State::Switched {
+            self.switch()?;
+        }
+        // Settles what depends on the whole set: the VRF nonce, and the maps.
+        let request = request(&resized(&self.metadata, self.goal()), self.params.clone());
+        let outcome = init(&request, self.drives, &[], backend, watch)?;
+        self.drives.iter().try_for_each(|drive| drive.unstage())?;
+        Ok(Outcome { made: made + outcome.made, ..outcome })
+    }
+
+    fn make(&self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<Outcome, GrowError> {
+        let survey = survey(self.drives, &self.metadata.commitment(), &self.old)?;
+        let place: BTreeMap<u32, usize> = survey.files.iter().map(|(file, (drive, _))| (*file, *drive)).collect();
+        let source = Source { commitment: self.metadata.commitment(), layout: self.old, drives: self.drives, place };
+        Ok(init(&self.request(), &self.stages, &self.quotas, &mut Copying { source, inner: backend }, watch)?)
+    }
+
+    /// Each step may be done again, and none is lost: whoever comes after a crash finds the record and does all of them.
+    fn switch(&self) -> Result<(), GrowError> {
+        let resize = Resize { from: self.metadata.num_units, to: self.goal() };
+        self.drives.iter().try_for_each(|drive| resize.store(&**drive))?;
+        let first = self.first_made();
+        let staged: Vec<BTreeMap<u32, u64>> = self.stages.iter().map(|stage| stage.held()).collect::<Result<_, _>>()?;
+        if first < self.old.num_files() && staged.iter().any(|files| files.contains_key(&first)) {
+            self.drives.iter().try_for_each(|drive| drive.lay_aside(first))?;
+        }
+        for (drive, files) in self.drives.iter().zip(&staged) {
+            files.keys().try_for_each(|file| drive.accept(*file))?;
+        }
+        for (drive, stage) in self.drives.iter().zip(&self.stages) {
+            let staged = Journal::of(&**stage)?;
+            let layouts = [&self.old, &self.new];
+            let journal = journal_after(&**drive, &self.metadata, layouts, &|file| file < first, staged)?;
+            if let Some(journal) = journal {
+                journal.store(&**drive)?;
+            }
+        }
+        let metadata = resized(&self.metadata, self.goal());
+        for drive in self.drives {
+            let there = drive.metadata()?;
+            if there.is_some() || !drive.held()?.is_empty() {
+                let other = there.map(|there| there.other).unwrap_or_default();
+                drive.replace_metadata(&Metadata { other, ..metadata.clone() })?;
+            }
+        }
+        Ok(self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Grow))?)
+    }
+}
