@@ -76,8 +76,8 @@ pub enum Record {
     Check,
     /// How far a proof has come.
     Proof,
-    /// To which size the set is growing.
-    Grow,
+    /// From which size to which the set is on its way.
+    Resize,
 }
 
 /// What a process does on a drive; of each kind one process at a time may.

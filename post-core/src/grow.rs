@@ -239,6 +239,6 @@ impl<'a> Growth<'a> {
                 drive.replace_metadata(&Metadata { other, ..metadata.clone() })?;
             }
         }
-        Ok(self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Grow))?)
+        Ok(self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Resize))?)
     }
 }

@@ -224,7 +224,7 @@ impl<'a> Pruning<'a> {
             }
         }
         self.drives.iter().try_for_each(|drive| drive.unstage())?;
-        self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Grow))?;
+        self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Resize))?;
         Ok(init(&request, self.drives, &[], backend, watch)?)
     }
 

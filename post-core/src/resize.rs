@@ -23,13 +23,13 @@ pub(crate) struct Resize {
 impl Resize {
     /// What a drive says; a damaged record is an error, for nothing else tells what is to be done.
     pub(crate) fn of(drive: &dyn Drive) -> Result<Option<Self>, DriveError> {
-        let Some(bytes) = drive.record(Record::Grow)? else { return Ok(None) };
+        let Some(bytes) = drive.record(Record::Resize)? else { return Ok(None) };
         let parsed = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_prefix(MAGIC));
         let parsed = parsed.and_then(|body| serde_json::from_str(body).ok());
         let reason = || "it does not say to which size the set is on its way".into();
         parsed
             .map(Some)
-            .ok_or_else(|| DriveError::Malformed { place: format!("{}/.post/grow", drive.name()), reason: reason() })
+            .ok_or_else(|| DriveError::Malformed { place: format!("{}/.post/resize", drive.name()), reason: reason() })
     }
 
     /// What any of the drives says.
@@ -46,7 +46,7 @@ impl Resize {
     pub(crate) fn store(&self, drive: &dyn Drive) -> Result<(), DriveError> {
         let body = serde_json::to_string(self);
         let body = body.map_err(|e| DriveError::Malformed { place: drive.name(), reason: e.to_string() })?;
-        drive.replace_record(Record::Grow, format!("{MAGIC} {body}\n").as_bytes())
+        drive.replace_record(Record::Resize, format!("{MAGIC} {body}\n").as_bytes())
     }
 
     /// An error where a change of size was interrupted: until it is finished the drives contradict each other.

@@ -61,11 +61,11 @@ pub enum Problem {
         /// The drive.
         drive: String,
     },
-    /// One file on two drives.
+    /// Files that are on two drives.
     Twice {
-        /// Its number.
-        file: u32,
-        /// Where it lies.
+        /// Their numbers, ascending.
+        files: Vec<u32>,
+        /// Where they lie.
         drives: [String; 2],
     },
 }
@@ -106,8 +106,9 @@ impl fmt::Display for Problem {
             Self::Unfinished { file, drive } => {
                 write!(f, "{} in {drive} was interrupted: finish init", Layout::file_name(*file))
             }
-            Self::Twice { file, drives: [a, b] } => {
-                write!(f, "{} is both in {a} and in {b}: move one of them away", Layout::file_name(*file))
+            Self::Twice { files, drives: [a, b] } => {
+                let which = if files.len() == 1 { "it" } else { "them" };
+                write!(f, "{} both in {a} and in {b}: move one of {which} away", FileList(files))
             }
         }
     }
@@ -232,6 +233,7 @@ pub struct Survey {
 pub fn survey(drives: &[Box<dyn Drive>], commitment: &Commitment, layout: &Layout) -> Result<Survey, DriveError> {
     let mut files: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
     let mut problems = Vec::new();
+    let mut twice: BTreeMap<(usize, usize), Vec<u32>> = BTreeMap::new();
     for (index, drive) in drives.iter().enumerate() {
         let journal = Journal::of(&**drive)?.filter(|journal| journal.is_of(commitment, layout));
         let held = drive.held()?;
@@ -242,7 +244,7 @@ pub fn survey(drives: &[Box<dyn Drive>], commitment: &Commitment, layout: &Layou
             let expected = layout.file_bytes(file);
             let counted = journal.as_ref().and_then(|journal| journal.files.get(&file)).map(FileProgress::right);
             if let Some((other, _)) = files.insert(file, (index, got)) {
-                problems.push(Problem::Twice { file, drives: [drives[other].name(), drive.name()] });
+                twice.entry((other, index)).or_default().push(file);
             }
             if file >= layout.num_files() {
                 problems.push(Problem::LeftOver { file, drive: drive.name() });
@@ -253,6 +255,8 @@ pub fn survey(drives: &[Box<dyn Drive>], commitment: &Commitment, layout: &Layou
             }
         }
     }
+    let both = |(a, b): (usize, usize)| [drives[a].name(), drives[b].name()];
+    problems.extend(twice.into_iter().map(|(on, files)| Problem::Twice { files, drives: both(on) }));
     let mut missing: BTreeSet<u32> = (0..layout.num_files()).filter(|file| !files.contains_key(file)).collect();
     let map = SetMap::of(drives, commitment, layout)?;
     for member in map.absent() {

@@ -149,7 +149,7 @@ fn a_drive_that_is_not_named_waits_unless_its_files_are() {
     assert!(outcome.complete);
     // The old one is not waited for any more, and what it has is not wanted.
     let refused = run(request(), &[&place.a, &place.aside, &place.b], &Silent);
-    assert!(refused.unwrap_err().to_string().contains("is both in"));
+    assert!(refused.unwrap_err().to_string().contains("both in"));
 }
 
 /// A drive that fails from some operation on.

@@ -54,6 +54,11 @@ fn prune(args: &Args, reporter: &Arc<Reporter>) -> Result<()> {
     let pruning = Pruning::new(&drives, &removers, args.units)?;
     tell(&pruning, &drives, reporter);
     let id = pruning.set_id();
+    let (from, to) = pruning.units();
+    if pruning.items().is_empty() && from == to {
+        reporter.note("nothing is to be deleted");
+        return Ok(());
+    }
     match &args.set {
         _ if args.dry_run => {
             reporter.note("nothing was deleted");

@@ -96,7 +96,7 @@ impl DirDrive {
             Record::Map => own.join("map"),
             Record::Check => own.join("check"),
             Record::Proof => own.join("proof"),
-            Record::Grow => own.join("grow"),
+            Record::Resize => own.join("resize"),
             Record::Sums(file) => own.join(SUMS_FOLDER).join(format!("{file}")),
         }
     }

@@ -17,7 +17,7 @@ const STAGE: &str = "grow";
 const ASIDE: &str = "replaced";
 
 /// What belongs to a stage beside data files.
-const OF_A_STAGE: [&str; 8] = ["journal", "map", "check", "proof", "grow", "lock", "lock.proof", "record.new"];
+const OF_A_STAGE: [&str; 8] = ["journal", "map", "check", "proof", "resize", "lock", "lock.proof", "record.new"];
 
 impl DirDrive {
     pub(super) fn stage_path(&self) -> PathBuf {
