@@ -33,7 +33,6 @@ mod journal;
 #[allow(dead_code)]
 mod sums;
 
-#[allow(dead_code)]
 mod reader;
 pub mod set;
 
