@@ -25,6 +25,7 @@ mod cases;
 mod devices;
 mod identity;
 mod output;
+mod prove;
 mod resume;
 mod verdicts;
 
