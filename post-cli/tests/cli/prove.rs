@@ -43,15 +43,15 @@ fn wait_for_progress(child: &mut Child, record: &Path, before: &[u8]) {
 fn interrupted_and_killed_in_mid_scan_then_finished() {
     let root = temp();
     let root = root.path();
-    // 16 MiB, of which the slowest scan needs seconds.
-    write(root, "net.toml", network(1 << 20, 2).replace("k2 = 37", "k2 = 40"));
+    // 32 MiB and so many nonces that the slowest scan takes many times as long as it takes to save something.
+    write(root, "net.toml", network(1 << 21, 2).replace("k2 = 37", "k2 = 42"));
     Call::new(&["init", "--network", "net.toml", "--units", "1", "--max-file-size", "256KiB", "--device", "cpu"])
         .set("--commitment-atx", ATX_ID)
         .set("--node-id", NODE_ID)
         .add(&["--drive", "path=one", "--drive", "path=two"])
         .run(root)
         .exits(0);
-    let prove = Call::new(&["prove", "--network", "net.toml", "--randomx", "light", "--nonces", "256"])
+    let prove = Call::new(&["prove", "--network", "net.toml", "--randomx", "light", "--nonces", "512"])
         .set("--challenge", OTHER_ID)
         .add(&["--device", "cpu", "--threads", "1", "--data", "two", "--data", "one"]);
     let undisturbed = prove.run(root).exits(0).out;
@@ -85,14 +85,14 @@ fn interrupted_and_killed_in_mid_scan_then_finished() {
     assert!(!record.exists());
 }
 
-/// That stderr says that all 16 pows and at least this much of the first pass are there already.
+/// That stderr says that all 32 pows and at least this much of the first pass are there already.
 #[track_caller]
 fn assert_continues(err: &str, percent: u32) {
     let line = err.lines().find_map(|line| line.strip_prefix("continuing: "));
     let (done, rest) =
         line.and_then(|line| line.split_once(" % of pass 1 is done, ")).unwrap_or_else(|| panic!("{err}"));
     assert!(done.parse::<u32>().unwrap() >= percent, "{err}");
-    assert_eq!(rest, "16 k2pows are kept", "{err}");
+    assert_eq!(rest, "32 k2pows are kept", "{err}");
     assert!(!err.contains("k2pow for"), "{err}");
 }
 
