@@ -270,6 +270,13 @@ impl Watch for Reporter {
                 ));
                 self.emit(&json!({ "event": "vrf_search_past_end", "from": from }));
             }
+            Event::ProofContinued { pass, done, labels, pows } => {
+                let percent = 100.0 * done as f64 / labels.max(1) as f64;
+                self.note(&format!("continuing: {percent:.0} % of pass {} is done, {pows} k2pows are kept", pass + 1));
+            }
+            Event::ProgressNotKept { reason } => {
+                self.note(&format!("progress is not kept, an interrupted proof starts again: {}", plain(reason)));
+            }
             Event::PowStarted { groups, expected_hashes } => {
                 let last_group = groups.end.saturating_sub(1);
                 self.begin(Phase::Pow { group: groups.start, last_group, expected: expected_hashes }, 0, u64::MAX);
@@ -284,11 +291,15 @@ impl Watch for Reporter {
                     self.begin(Phase::Pow { group: group + 1, last_group, expected }, 0, u64::MAX);
                 }
             }
-            Event::PassStarted { pass, nonces, labels } => {
+            Event::PassStarted { pass, nonces, labels, done } => {
                 let last_nonce = nonces.end.saturating_sub(1);
-                self.begin(Phase::Scan { pass, first_nonce: nonces.start, last_nonce }, 0, labels);
+                self.begin(Phase::Scan { pass, first_nonce: nonces.start, last_nonce }, done, labels);
             }
             Event::Scanned { labels } => self.advance(labels),
+            Event::ReadFailed { from, reason } => {
+                let reason = plain(reason);
+                self.note(&format!("only a proof from the labels before {from} is possible now: {reason}"));
+            }
         }
     }
 

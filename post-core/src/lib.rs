@@ -34,7 +34,6 @@ mod map;
 #[allow(dead_code)]
 mod sums;
 
-#[allow(dead_code)]
 mod reader;
 mod resize;
 pub mod set;

@@ -1,11 +1,14 @@
-//! Makes a proof that a set is held. The only bulk reader of labels (POST.md section 5).
+//! Makes a proof that a set is held (POST.md section 5).
 //!
-//! A proof is a pure function of the data, the challenge, the parameters and the nonces per pass: whatever the backend
-//! and the number of threads, hits are counted in the order of their labels.
+//! A proof is a pure function of the data, the challenge, the parameters and the nonces per pass: whatever the backend, the
+//! number of threads and of disks, and however often it was interrupted, hits count as if they came in the order of their
+//! labels (see `tally`). Labels are read from all disks at once (`pass`), and how far it has come is kept (`progress`).
 
-use std::collections::BTreeMap;
+mod pass;
+mod progress;
+mod tally;
+
 use std::ops::Range;
-use std::sync::mpsc;
 
 use crate::backend::{self, Backend};
 use crate::cipher::{MAX_GROUPS, NONCES_PER_GROUP};
@@ -13,22 +16,15 @@ use crate::difficulty::{Difficulty, expected_hashes, pow_target};
 use crate::drive::DriveError;
 use crate::identity::Challenge;
 use crate::index_packing::{TooWide, pack, required_bits};
-use crate::label::{LABEL_BYTES, Label};
 use crate::params::{NetworkParams, ParamsError};
 use crate::pow::{PowError, PowInput, PowProver};
 use crate::proof::{Proof, ProofFile, ProofMetadata};
-use crate::scan::{Hit, NonceGroup, ScanJob};
+use crate::scan::{NonceGroup, ScanJob};
 use crate::set::DataSet;
 use crate::watch::{Event, Watch};
-
-/// Labels read at a time at least, 1 MiB.
-const READ_LABELS: usize = 1 << 16;
-
-/// Buffers between the reader and the scanner: one is read, one scanned, one waits.
-const BUFFERS: usize = 3;
-
-/// Bytes of all buffers at most, however many labels a device wants at a time.
-const MAX_BUFFERED: usize = 48 << 20;
+pub use progress::{Progress, SAVE_EVERY};
+use progress::{Search, State, Work};
+use tally::Tally;
 
 /// All nonces that exist.
 const MAX_NONCES: u32 = MAX_GROUPS * NONCES_PER_GROUP;
@@ -94,11 +90,28 @@ pub enum ProveError {
         k2: u32,
     },
     /// Someone asked to stop.
-    #[error("stopped before a proof was found; the same command starts again")]
-    Stopped,
+    #[error("stopped before a proof was found; the same command {}", if *.kept { "continues" } else { "starts again" })]
+    Stopped {
+        /// Whether progress was kept.
+        kept: bool,
+    },
 }
 
-/// Proves that `set` is held, trying `nonces_per_pass` nonces at a time.
+/// What is to be proven.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The data.
+    pub set: &'a DataSet,
+    /// The network.
+    pub params: &'a NetworkParams,
+    /// What the proof answers.
+    pub challenge: Challenge,
+    /// Nonces that one pass over the data tries, a multiple of 16 up to 4096.
+    pub nonces_per_pass: u32,
+}
+
+/// Proves that `set` is held, trying `nonces_per_pass` nonces at a time. Progress is kept nowhere: for data that is read in
+/// minutes, and for tests.
 ///
 /// # Errors
 /// Every [`ProveError`].
@@ -111,45 +124,64 @@ pub fn prove(
     pow: &dyn PowProver,
     watch: &dyn Watch,
 ) -> Result<ProofFile, ProveError> {
-    let prover = Prover::new(set, params, challenge, nonces_per_pass)?;
-    let mut from = 0;
-    let mut pass = 0;
-    while from < MAX_NONCES {
-        let nonces = from..(from + nonces_per_pass).min(MAX_NONCES);
-        let groups = prover.open_groups(&nonces, pow, watch)?;
-        watch.event(Event::PassStarted { pass, nonces: nonces.clone(), labels: set.layout().num_labels() });
-        if let Some((nonce, indices)) = prover.scan_all(&groups, backend, watch)? {
-            let group = &groups[((nonce - nonces.start) / NONCES_PER_GROUP) as usize];
-            return prover.proof_file(nonce, &indices, group.pow);
-        }
-        from = nonces.end;
-        pass += 1;
-    }
-    Err(ProveError::NotFound { k2: params.k2 })
+    let request = Request { set, params, challenge: *challenge, nonces_per_pass };
+    prove_keeping(&request, &mut Progress::not_kept(), backend, pow, watch)
 }
 
-/// Checks that `set` and `params` fit together, before anything costly.
+/// Proves that the set is held. Goes on where an earlier run for the same request ended, if `progress` was kept; the proof
+/// is the same. Whoever gets it verifies it, and calls [`Progress::forget`] once it is safe, or [`Progress::forget_scan`] if
+/// it is invalid.
+///
+/// # Errors
+/// Every [`ProveError`]. Progress up to there is kept.
+pub fn prove_keeping(
+    request: &Request<'_>,
+    progress: &mut Progress<'_>,
+    backend: &mut dyn Backend,
+    pow: &dyn PowProver,
+    watch: &dyn Watch,
+) -> Result<ProofFile, ProveError> {
+    let prover = Prover::new(request)?;
+    let mut state = progress.begin(prover.work(), prover.search(), watch);
+    while let Some(nonces) = prover.nonces(state.pass) {
+        let groups = prover.open_groups(&nonces, &mut state, progress, pow, watch)?;
+        let (pass, done) = (state.pass, state.tally.done().len());
+        watch.event(Event::PassStarted {
+            pass,
+            nonces: nonces.clone(),
+            labels: request.set.layout().num_labels(),
+            done,
+        });
+        let job = ScanJob { groups: &groups.iter().collect::<Vec<_>>(), difficulty: prover.difficulty };
+        pass::scan(&request.set.reader(), &job, &mut state, progress, backend, watch)?;
+        if let Some((nonce, indices)) = state.tally.winner() {
+            let group = &groups[((nonce - nonces.start) / NONCES_PER_GROUP) as usize];
+            return prover.proof_file(nonce, indices, group.pow);
+        }
+        (state.pass, state.tally) = (state.pass + 1, Tally::new(request.params.k2));
+    }
+    // Whoever mends the data wants it to be read again. Where that can't be noted, this error says enough.
+    let _ = progress.forget_scan();
+    Err(ProveError::NotFound { k2: request.params.k2 })
+}
+
+/// Checks that the set and the network fit together, before anything costly.
 ///
 /// # Errors
 /// Those [`ProveError`]s that need no work.
-pub fn check(set: &DataSet, params: &NetworkParams, nonces_per_pass: u32) -> Result<(), ProveError> {
-    Prover::new(set, params, &Challenge([0; 32]), nonces_per_pass).map(|_| ())
+pub fn check(request: &Request<'_>) -> Result<(), ProveError> {
+    Prover::new(request).map(|_| ())
 }
 
 struct Prover<'a> {
-    set: &'a DataSet,
-    params: &'a NetworkParams,
-    challenge: Challenge,
+    request: &'a Request<'a>,
     difficulty: Difficulty,
+    pow_target: [u8; 32],
 }
 
 impl<'a> Prover<'a> {
-    fn new(
-        set: &'a DataSet,
-        params: &'a NetworkParams,
-        challenge: &Challenge,
-        nonces_per_pass: u32,
-    ) -> Result<Self, ProveError> {
+    fn new(request: &'a Request<'a>) -> Result<Self, ProveError> {
+        let Request { set, params, nonces_per_pass, .. } = *request;
         params.check()?;
         if nonces_per_pass == 0 || nonces_per_pass > MAX_NONCES || !nonces_per_pass.is_multiple_of(NONCES_PER_GROUP) {
             return Err(ProveError::Nonces { nonces: nonces_per_pass });
@@ -166,154 +198,83 @@ impl<'a> Prover<'a> {
         let num_labels = set.layout().num_labels();
         let too_few = ProveError::TooFewLabels { num_labels, k1, k2 };
         let difficulty = Difficulty::new(k1, num_labels).filter(|_| num_labels >= u64::from(k2)).ok_or(too_few)?;
-        Ok(Self { set, params, challenge: *challenge, difficulty })
+        Ok(Self { request, difficulty, pow_target: pow_target(&params.pow_difficulty, units) })
     }
 
-    /// Finds the k2pow of each group of a pass and derives its ciphers.
+    fn work(&self) -> Work {
+        let node_id = self.request.set.metadata().node_id;
+        Work { node_id: node_id.0, challenge: self.request.challenge.0, target: self.pow_target }
+    }
+
+    fn search(&self) -> Search {
+        let Request { set, params, nonces_per_pass, .. } = *self.request;
+        Search {
+            commitment: set.metadata().commitment().0,
+            num_labels: set.layout().num_labels(),
+            k1: params.k1,
+            k2: params.k2,
+            nonces_per_pass,
+        }
+    }
+
+    /// The nonces of a pass; none when all were tried before it.
+    fn nonces(&self, pass: u32) -> Option<Range<u32>> {
+        let per_pass = self.request.nonces_per_pass;
+        let first = pass.checked_mul(per_pass).filter(|first| *first < MAX_NONCES)?;
+        Some(first..(first + per_pass).min(MAX_NONCES))
+    }
+
+    /// Finds the k2pows of a pass that are not known yet, and derives the ciphers of its groups.
     fn open_groups(
         &self,
         nonces: &Range<u32>,
+        state: &mut State,
+        progress: &mut Progress<'_>,
         pow: &dyn PowProver,
         watch: &dyn Watch,
     ) -> Result<Vec<NonceGroup>, ProveError> {
-        let metadata = self.set.metadata();
-        let target = pow_target(&self.params.pow_difficulty, metadata.num_units);
+        let Request { set, challenge, .. } = self.request;
         let groups = nonces.start / NONCES_PER_GROUP..nonces.end / NONCES_PER_GROUP;
-        watch.event(Event::PowStarted { groups: groups.clone(), expected_hashes: expected_hashes(&target) });
+        if let Some(first) = groups.clone().find(|group| !state.pows.contains_key(group)) {
+            let expected_hashes = expected_hashes(&self.pow_target);
+            watch.event(Event::PowStarted { groups: first..groups.end, expected_hashes });
+        }
         let mut opened = Vec::new();
         for group in groups {
-            // `nonces` ends at MAX_NONCES, so a group fits a byte.
-            let input = PowInput::new(group as u8, &self.challenge, metadata.node_id);
-            let pow = pow.prove(&input, &target, watch)?;
-            watch.event(Event::PowFound { group, pow });
-            opened.push(NonceGroup::new(&self.challenge, group, pow));
+            let known = state.pows.get(&group).copied();
+            let pow = match known {
+                Some(pow) => pow,
+                None => {
+                    // `nonces` ends at MAX_NONCES, so a group fits a byte.
+                    let input = PowInput::new(group as u8, challenge, set.metadata().node_id);
+                    let found = pow.prove(&input, &self.pow_target, watch);
+                    let found = found.map_err(|error| match error {
+                        PowError::Stopped => ProveError::Stopped { kept: progress.is_kept() },
+                        error => error.into(),
+                    })?;
+                    watch.event(Event::PowFound { group, pow: found });
+                    state.pows.insert(group, found);
+                    progress.save(state, watch);
+                    found
+                }
+            };
+            opened.push(NonceGroup::new(challenge, group, pow));
         }
         Ok(opened)
     }
 
-    /// Reads all labels once, in order, and returns the first nonce to reach K2 hits, with their indices.
-    fn scan_all(
-        &self,
-        groups: &[NonceGroup],
-        backend: &mut dyn Backend,
-        watch: &dyn Watch,
-    ) -> Result<Option<(u32, Vec<u64>)>, ProveError> {
-        let job_groups: Vec<&NonceGroup> = groups.iter().collect();
-        let job = ScanJob { groups: &job_groups, difficulty: self.difficulty };
-        let (full_sender, full) = mpsc::sync_channel::<Result<(u64, Buffer), DriveError>>(BUFFERS);
-        let (empty_sender, empty) = mpsc::channel::<Buffer>();
-        let labels_at_a_time = read_labels(backend.info().scan_batch);
-        for _ in 0..BUFFERS {
-            // The receiver lives until the scope's end.
-            let _ = empty_sender.send(Buffer { labels: vec![[0; LABEL_BYTES]; labels_at_a_time], filled: 0 });
-        }
-        // The closure owns its ends of the channels: leaving it early hangs up on the reader, which then ends too.
-        std::thread::scope(move |scope| {
-            scope.spawn(move || {
-                let mut first = 0;
-                while let Ok(mut buffer) = empty.recv() {
-                    match self.set.read(first, &mut buffer.labels) {
-                        Ok(0) => break,
-                        Ok(filled) => buffer.filled = filled,
-                        Err(error) => {
-                            let _ = full_sender.send(Err(error));
-                            break;
-                        }
-                    }
-                    if full_sender.send(Ok((first, buffer))).is_err() {
-                        break;
-                    }
-                    first += labels_at_a_time as u64;
-                }
-            });
-            let mut tally = Tally::new(self.params.k2);
-            let mut hits = Vec::new();
-            for read in full {
-                let (first, buffer) = read?;
-                let labels = &buffer.labels[..buffer.filled];
-                hits.clear();
-                backend.scan(&job, first, labels, &mut hits)?;
-                if let Some(winner) = tally.count(&hits) {
-                    return Ok(Some(winner));
-                }
-                watch.event(Event::Scanned { labels: first + labels.len() as u64 });
-                if watch.stop() {
-                    return Err(ProveError::Stopped);
-                }
-                let _ = empty_sender.send(buffer);
-            }
-            Ok(None)
-        })
-    }
-
     fn proof_file(&self, nonce: u32, indices: &[u64], pow: u64) -> Result<ProofFile, ProveError> {
-        let metadata = self.set.metadata();
-        let bits = required_bits(self.set.layout().num_labels());
+        let Request { set, challenge, .. } = self.request;
+        let metadata = set.metadata();
+        let bits = required_bits(set.layout().num_labels());
         Ok(ProofFile {
             proof: Proof { nonce, indices: pack(indices, bits)?, pow },
             metadata: ProofMetadata {
                 node_id: metadata.node_id,
                 commitment_atx_id: metadata.commitment_atx_id,
-                challenge: self.challenge,
+                challenge: *challenge,
                 num_units: metadata.num_units,
             },
         })
-    }
-}
-
-/// Labels to read at a time for a backend that wants `wanted`.
-fn read_labels(wanted: usize) -> usize {
-    wanted.clamp(READ_LABELS, MAX_BUFFERED / BUFFERS / LABEL_BYTES)
-}
-
-struct Buffer {
-    labels: Vec<Label>,
-    filled: usize,
-}
-
-/// Hits by nonce, in the order of their labels.
-struct Tally {
-    k2: usize,
-    hits: BTreeMap<u32, Vec<u64>>,
-}
-
-impl Tally {
-    fn new(k2: u32) -> Self {
-        Self { k2: k2 as usize, hits: BTreeMap::new() }
-    }
-
-    /// Hits must come in ascending order of (index, nonce): then the first nonce to be full is the one whose K2-th hit has
-    /// the lowest index, and of two at the same label the lower nonce.
-    fn count(&mut self, hits: &[Hit]) -> Option<(u32, Vec<u64>)> {
-        for hit in hits {
-            let indices = self.hits.entry(hit.nonce).or_default();
-            indices.push(hit.index);
-            if indices.len() == self.k2 {
-                return Some((hit.nonce, std::mem::take(indices)));
-            }
-        }
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buffers_suit_the_device_within_bounds() {
-        assert_eq!(read_labels(1), READ_LABELS);
-        assert_eq!(read_labels(READ_LABELS + 7), READ_LABELS + 7);
-        assert_eq!(read_labels(usize::MAX) * LABEL_BYTES * BUFFERS, MAX_BUFFERED);
-    }
-
-    #[test]
-    fn the_first_full_nonce_wins_and_the_lower_of_two() {
-        let hit = |index, nonce| Hit { index, nonce };
-        let mut tally = Tally::new(2);
-        assert_eq!(tally.count(&[hit(1, 5), hit(1, 9), hit(4, 7)]), None);
-        assert_eq!(tally.count(&[hit(6, 5), hit(6, 9)]), Some((5, vec![1, 6])));
-        let mut tally = Tally::new(1);
-        assert_eq!(tally.count(&[hit(3, 2), hit(3, 4)]), Some((2, vec![3])));
     }
 }

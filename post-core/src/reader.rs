@@ -77,7 +77,7 @@ impl Reader<'_> {
                 }
                 senders.push(empty_sender);
                 let full = full_sender.clone();
-                scope.spawn(move || self.read_disk(disk, files, wanted, at_a_time, skip, &empty, &full));
+                scope.spawn(move || self.read_disk((disk, files), wanted, at_a_time, skip, &empty, &full));
             }
             drop(full_sender);
             for (disk, piece, buffer, read) in full {
@@ -93,8 +93,7 @@ impl Reader<'_> {
 
     fn read_disk(
         &self,
-        disk: usize,
-        files: &[u32],
+        (disk, files): (usize, &[u32]),
         wanted: &Ranges,
         at_a_time: usize,
         skip: &(dyn Fn(&Range<u64>) -> bool + Sync),
@@ -165,7 +164,7 @@ mod tests {
             ControlFlow::Continue(())
         });
         assert_eq!(seen.iter().collect::<Vec<_>>(), [5..333, 395..400, 500..600, 700..949]);
-        assert_eq!(failed.iter().collect::<Vec<_>>(), [949..1000]);
+        assert!(failed.iter().eq(std::iter::once(949..1000)));
         let mut calls = 0;
         reader.read(&wanted, 7, &|_| false, &mut |_, _| {
             calls += 1;

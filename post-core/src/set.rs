@@ -343,9 +343,13 @@ impl DataSet {
     }
 
     /// Its files, for reading many labels.
-    #[allow(dead_code)]
     pub(crate) fn reader(&self) -> Reader<'_> {
         Reader { layout: self.layout, drives: &self.drives, place: &self.place }
+    }
+
+    /// The drives it lies on, in the order they were given.
+    pub(crate) fn drives(&self) -> &[Box<dyn Drive>] {
+        &self.drives
     }
 
     /// The place of a label, for messages: `postdata_3.bin in /mnt/a`.

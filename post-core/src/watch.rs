@@ -60,9 +60,25 @@ pub enum Event {
         /// First index past the end.
         from: u64,
     },
+    /// A proof goes on where an earlier run ended.
+    ProofContinued {
+        /// The pass at hand: 0, 1, …
+        pass: u32,
+        /// Labels that this pass has scanned.
+        done: u64,
+        /// Labels it scans at most.
+        labels: u64,
+        /// k2pows that are known already.
+        pows: usize,
+    },
+    /// No drive lets the progress of a proof be kept, or none does any more. The work goes on.
+    ProgressNotKept {
+        /// Why the first drive refuses.
+        reason: String,
+    },
     /// Work on the k2pow of some nonce groups begins.
     PowStarted {
-        /// The groups of this pass.
+        /// The groups of this pass whose k2pow is not known yet.
         groups: Range<u32>,
         /// Hashes one group takes on average.
         expected_hashes: f64,
@@ -89,11 +105,20 @@ pub enum Event {
         nonces: Range<u32>,
         /// Labels it reads at most.
         labels: u64,
+        /// Labels of these that an earlier run has scanned.
+        done: u64,
     },
     /// Labels scanned so far in this pass.
     Scanned {
-        /// Since the pass began.
+        /// Since the pass began, by earlier runs too.
         labels: u64,
+    },
+    /// Labels can't be read. The pass goes on: if what lies before them is enough for a proof, they were not needed.
+    ReadFailed {
+        /// The first of them.
+        from: u64,
+        /// What the drive says.
+        reason: String,
     },
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use post_core::identity::{Challenge, IdentityKey};
 use post_core::pow;
-use post_core::prove::{check, prove};
+use post_core::prove::{Progress, Request, SAVE_EVERY, check, prove_keeping};
 use post_core::set::DataSet;
 use post_core::verify::{Invalid, Mode, Verifier};
 
@@ -19,7 +19,7 @@ use crate::devices::Work;
 use crate::report::{self, Reporter, human_duration};
 use crate::{devices, machine, stop};
 
-/// Prove that the data is held; the proof goes to stdout as JSON
+/// Prove that the data is held; the proof goes to stdout as JSON; the same command continues an interrupted one
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -63,7 +63,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let started = Instant::now();
     let params = args.network.resolve()?;
     let set = DataSet::open(args.data.open()?)?;
-    check(&set, &params, args.nonces)?;
+    let request = Request { set: &set, params: &params, challenge: args.challenge, nonces_per_pass: args.nonces };
+    check(&request)?;
     let reporter = Arc::new(Reporter::for_people_or_json(false));
     // Labels on disk are judged by the CPU: a GPU that once made wrong ones would make them again.
     let mut judge = machine::open_cpu(&args.compute)?;
@@ -76,11 +77,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     reporter.note(&why);
     devices.scans_with().iter().for_each(|line| reporter.note(line));
     stop::listen()?;
-    let file = prove(&set, &params, &args.challenge, args.nonces, &mut *devices.backend, &randomx, &*reporter)?;
+    let mut progress = Progress::kept(&set, SAVE_EVERY);
+    let file = prove_keeping(&request, &mut progress, &mut *devices.backend, &randomx, &*reporter)?;
 
     // An invalid proof costs the epoch, or worse: better to hear of it here than from the network.
     let verdict = Verifier::new(&params, &randomx)?.verify(&file.proof, &file.metadata, &Mode::All, &mut judge)?;
     if let Err(invalid) = verdict {
+        forget_invalid(&progress, &invalid, &reporter);
         bail!("{}", explain(&set, &invalid));
     }
     let json = file.to_json()?;
@@ -89,9 +92,22 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         None if report::print(&json) => "stdout".into(),
         None => bail!("the proof could not be written to stdout; give a place with --out"),
     };
+    // Only now: whatever ends the program before, the next run has the proof in moments.
+    if let Err(error) = progress.forget() {
+        reporter.note(&format!("the progress of this proof is not needed any more but stays: {error}"));
+    }
     let took = human_duration(started.elapsed());
     reporter.note(&format!("proof found and verified in {took}, nonce {}, written to {place}", file.proof.nonce));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What led to a proof that would be refused must not be found again. Pows cost hours and are no worse for a wrong label.
+fn forget_invalid(progress: &Progress<'_>, invalid: &Invalid, reporter: &Reporter) {
+    let wrong_label = matches!(invalid, Invalid::InvalidMsb { .. } | Invalid::InvalidLsb { .. });
+    let forgotten = if wrong_label { progress.forget_scan() } else { progress.forget() };
+    if let Err(error) = forgotten {
+        reporter.note(&format!("the progress of this proof is of no use and can't be removed; do so by hand: {error}"));
+    }
 }
 
 /// The data is wrong where a fresh label differs from the one on disk.

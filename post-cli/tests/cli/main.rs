@@ -27,6 +27,7 @@ mod identity;
 mod link;
 mod output;
 mod plan;
+mod prove;
 mod resize;
 mod resume;
 mod verdicts;

@@ -100,14 +100,14 @@ fn start_in(root: &Path, call: &Call) -> Child {
 
 /// What Ctrl-C does.
 #[cfg(unix)]
-fn interrupt(child: &mut Child) {
+pub(crate) fn interrupt(child: &mut Child) {
     // The shell's own kill: a small system may have no other. It fails when the child has ended.
     let command = format!("kill -INT {}", child.id());
     std::process::Command::new("sh").args(["-c", &command]).output().expect("a shell");
 }
 
 #[cfg(not(unix))]
-fn interrupt(child: &mut Child) {
+pub(crate) fn interrupt(child: &mut Child) {
     child.kill().unwrap();
 }
 

@@ -157,7 +157,8 @@ impl DirDrive {
                 reason: format!("it is larger than {max} bytes"),
             }),
             Ok(_) => Ok(Some(bytes)),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            // Where a file stands in place of our own folder, there is no record either.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(e) => Err(io("read", path, e)),
         }
     }
