@@ -259,7 +259,9 @@ fn one_run(run: &Run, drives: &[MemoryDrive], tally: &mut Tally) {
 fn whatever_happens_to_drives_no_counted_label_is_lost_and_the_end_is_the_same() {
     let mut tally = Tally::default();
     let cell = std::cell::RefCell::new(&mut tally);
-    let result = TestRunner::new(Config::with_cases(1000)).run(&runs(), |(count, runs)| {
+    // Nothing to keep: a failure prints its whole schedule.
+    let config = Config { cases: 5000, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&runs(), |(count, runs)| {
         let drives: Vec<MemoryDrive> = (0..count).map(|_| MemoryDrive::default()).collect();
         for run in &runs {
             one_run(run, &drives, &mut cell.borrow_mut());
@@ -282,4 +284,20 @@ fn whatever_happens_to_drives_no_counted_label_is_lost_and_the_end_is_the_same()
     for fault in [Fault::ShortWrite, Fault::Full, Fault::Io, Fault::Vanish, Fault::Slow, Fault::Kill] {
         assert!(fired.get(&fault).is_some_and(|times| *times > 100), "{fault:?} came about too seldom: {fired:?}");
     }
+}
+
+/// The only label behind those that count is half of one: no other set's, and no reason to refuse the drive.
+#[test]
+fn a_label_that_was_torn_is_made_again() {
+    let drive = MemoryDrive::default();
+    let faulty = FaultyDrive::scheduled(drive.clone(), vec![(40, Fault::Kill)], 0, &Machine::default());
+    init(&request(Duration::ZERO), &boxed([faulty]), &[], &mut Known::new(7), &Silent).unwrap_err();
+    let counted = labels(&progress(std::slice::from_ref(&drive)));
+    assert!((7..PER_FILE - 1).contains(&counted), "{counted}");
+    let mut bytes = JUDGE.files[&0][..(counted as usize + 1) * LABEL_BYTES].to_vec();
+    let torn = bytes.len() - 5;
+    bytes[torn..].fill(0);
+    drive.set_file(0, bytes);
+    init(&request(Duration::ZERO), &boxed([drive.clone()]), &[], &mut Known::new(7), &Silent).unwrap();
+    assert_whole(&[drive]);
 }
