@@ -26,6 +26,8 @@ mod devices;
 mod identity;
 mod output;
 mod resume;
+#[path = "../util/trace.rs"]
+mod trace;
 mod verdicts;
 
 /// Helpers of all topics. Every call runs inside a temporary directory, with paths relative to it.
@@ -43,6 +45,8 @@ mod support {
     use fixtures::Case;
     use serde_json::Value;
     use tempfile::TempDir;
+
+    use crate::trace::Trace;
 
     /// Only against a program that hangs; no verdict depends on it.
     const HANG: Duration = Duration::from_secs(300);
@@ -77,12 +81,10 @@ mod support {
 
     /// Runs `post` in `root`.
     pub(crate) fn post<S: AsRef<OsStr>>(root: &Path, args: &[S]) -> Done {
-        let output = assert_cmd::Command::new(program())
-            .args(args)
-            .current_dir(root)
-            .timeout(HANG)
-            .output()
-            .expect("the program starts");
+        let trace = Trace::new();
+        let output = trace.command(program()).args(args).current_dir(root).timeout(HANG).output();
+        let output = output.expect("the program starts");
+        trace.check(args);
         Done {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
