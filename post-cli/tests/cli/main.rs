@@ -1,5 +1,5 @@
 //! The whole program, run as a user runs it. Written from the contract alone.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 /// One test for each check and each case of the vectors, so that the name of a failure says both.
 macro_rules! per_case {

@@ -12,7 +12,7 @@ pub(crate) const LOOP: Loop = Loop {
         let drives = |root: &Path| [root.join("a"), root.join("b")];
         let expected = content(&drives(DEAR_SET.path()));
         let job = Job {
-            args: words(&format!("check --data a b --all --repair --network {DEAR}")),
+            args: words(&format!("check --data a b --all --repair --threads 2 --network {DEAR}")),
             prepare: &|root| {
                 DEAR_SET.copy_to(root);
                 damage(root);

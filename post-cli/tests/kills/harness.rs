@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread::sleep;
@@ -35,15 +36,9 @@ pub(crate) struct Job<'a> {
     pub(crate) progress: Option<&'a dyn Fn(&Path) -> f64>,
     /// All that must be the same in the end, by name.
     pub(crate) result: &'a dyn Fn(&Path) -> BTreeMap<String, Vec<u8>>,
-    /// Looks at each run that was resumed and came to its end: the time of an undisturbed run, what `progress` said
-    /// before, and what the run printed.
+    /// Looks at each run: the time of an undisturbed one, what `progress` said before, and what it printed, which ends
+    /// anywhere when it was killed.
     pub(crate) resumed: &'a dyn Fn(Duration, f64, &str),
-}
-
-/// What a run that came to its end printed.
-struct Ended {
-    stdout: Vec<u8>,
-    took: Duration,
 }
 
 impl Job<'_> {
@@ -55,8 +50,8 @@ impl Job<'_> {
             let root = tempfile::tempdir().unwrap();
             (self.prepare)(root.path());
             let at_most = KILLS_A_RUN.min(kills - histogram.kills());
-            let ended = self.killed_then_finished(root.path(), at_most, whole, random, &mut histogram);
-            self.assert_same(self.end(root.path(), &ended), &expected);
+            let stdout = self.killed_then_finished(root.path(), at_most, whole, random, &mut histogram);
+            self.assert_same(self.end(root.path(), stdout), &expected);
         }
         histogram
     }
@@ -66,8 +61,8 @@ impl Job<'_> {
         let run = || {
             let root = tempfile::tempdir().unwrap();
             (self.prepare)(root.path());
-            let ended = self.finish(root.path());
-            (self.end(root.path(), &ended), ended.took)
+            let (stdout, took) = self.finish(root.path());
+            (self.end(root.path(), stdout), took)
         };
         let ((expected, first), (again, second)) = (run(), run());
         self.assert_same(again, &expected);
@@ -81,7 +76,7 @@ impl Job<'_> {
         whole: Duration,
         random: &mut Random,
         histogram: &mut Histogram,
-    ) -> Ended {
+    ) -> Vec<u8> {
         // On the way to the end the moments ascend where progress is kept on disk.
         let mut moments: Vec<f64> = (0..at_most).map(|_| random.fraction()).collect();
         if self.progress.is_some() {
@@ -90,10 +85,14 @@ impl Job<'_> {
         let mut done = 0.0;
         for moment in moments {
             let lengths = data_lengths(root);
-            match self.kill_at(root, moment, whole, random) {
-                Ok(fraction) => histogram.count(fraction),
+            let output = tempfile::NamedTempFile::new().unwrap();
+            let killed = self.kill_at(root, moment, whole, random, output.reopen().unwrap());
+            let stdout = std::fs::read(output.path()).unwrap();
+            (self.resumed)(whole, done, &String::from_utf8_lossy(&stdout));
+            match killed {
+                Some(fraction) => histogram.count(fraction),
                 // It was faster than expected.
-                Err(ended) => return ended,
+                None => return stdout,
             }
             for (path, length) in data_lengths(root) {
                 let before = lengths.get(&path).copied().unwrap_or(0);
@@ -101,22 +100,21 @@ impl Job<'_> {
             }
             done = self.progress.map_or(0.0, |progress| progress(root));
         }
-        let ended = self.finish(root);
-        (self.resumed)(whole, done, &String::from_utf8_lossy(&ended.stdout));
-        ended
+        let (stdout, _) = self.finish(root);
+        (self.resumed)(whole, done, &String::from_utf8_lossy(&stdout));
+        stdout
     }
 
-    /// Kills a run when so much of the work is done, and says how much that was; or the run ends by itself before.
-    fn kill_at(&self, root: &Path, moment: f64, whole: Duration, random: &mut Random) -> Result<f64, Ended> {
-        let output = tempfile::NamedTempFile::new().unwrap();
-        let mut child = self.start(root, output.reopen().unwrap());
+    /// Kills a run when so much of the work is done, and says how much that was; `None`: the run ended by itself before.
+    fn kill_at(&self, root: &Path, moment: f64, whole: Duration, random: &mut Random, stdout: File) -> Option<f64> {
+        let mut child = self.start(root, stdout);
         let started = Instant::now();
         // Not just behind a write each time.
         let later = whole.mul_f64(0.04 * random.fraction());
         loop {
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "{status}: {:?} in {}", self.args, root.display());
-                return Err(Ended { stdout: std::fs::read(output.path()).unwrap(), took: started.elapsed() });
+                return None;
             }
             let reached = match self.progress {
                 Some(progress) => progress(root) >= moment,
@@ -135,13 +133,13 @@ impl Job<'_> {
         child.kill().unwrap();
         let status = child.wait().unwrap();
         if status.success() {
-            return Err(Ended { stdout: std::fs::read(output.path()).unwrap(), took: clock });
+            return None;
         }
         assert_eq!(status.code(), None, "it was not the kill that ended it: {status}");
-        Ok(self.progress.map_or(clock.as_secs_f64() / whole.as_secs_f64(), |progress| progress(root)))
+        Some(self.progress.map_or(clock.as_secs_f64() / whole.as_secs_f64(), |progress| progress(root)))
     }
 
-    fn start(&self, root: &Path, stdout: std::fs::File) -> Child {
+    fn start(&self, root: &Path, stdout: File) -> Child {
         std::process::Command::new(cargo_bin!("post"))
             .args(&self.args)
             .current_dir(root)
@@ -152,18 +150,18 @@ impl Job<'_> {
             .expect("the program starts")
     }
 
-    /// Runs the command to its end.
-    fn finish(&self, root: &Path) -> Ended {
+    /// Runs the command to its end: what it printed, and how long that took.
+    fn finish(&self, root: &Path) -> (Vec<u8>, Duration) {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let started = Instant::now();
-        let stdout = run(root, &args);
-        Ended { stdout, took: started.elapsed() }
+        (run(root, &args), started.elapsed())
     }
 
-    fn end(&self, root: &Path, ended: &Ended) -> BTreeMap<String, Vec<u8>> {
+    /// All that has to be the same.
+    fn end(&self, root: &Path, stdout: Vec<u8>) -> BTreeMap<String, Vec<u8>> {
         let mut end = (self.result)(root);
         if self.args[0] == "prove" {
-            end.insert("the proof".into(), ended.stdout.clone());
+            end.insert("the proof".into(), stdout);
         }
         end
     }

@@ -9,7 +9,7 @@ pub(crate) const LOOP: Loop = Loop {
         let challenge = "07".repeat(32);
         let job = Job {
             args: words(&format!(
-                "prove --network {CHEAP} --data set --randomx light --nonces 128 --challenge {challenge}"
+                "prove --network {CHEAP} --data set --randomx light --threads 2 --nonces 128 --challenge {challenge}"
             )),
             prepare: &|root| CHEAP_SET.copy_to(root),
             progress: None,
