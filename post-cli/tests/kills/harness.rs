@@ -110,7 +110,7 @@ impl Job<'_> {
         let mut child = self.start(root, stdout);
         let started = Instant::now();
         // Not just behind a write each time.
-        let later = whole.mul_f64(0.04 * random.fraction());
+        let later = whole.mul_f64(0.04 * random.fraction() * (1.0 - moment));
         loop {
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "{status}: {:?} in {}", self.args, root.display());
