@@ -7,6 +7,7 @@ use std::{env, fs, io};
 /// All that an archive without any member consists of.
 const EMPTY_ARCHIVE: &[u8] = b"!<arch>\n";
 
+#[expect(clippy::disallowed_methods, reason = "the build's own folder")]
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     let folder = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;

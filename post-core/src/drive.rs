@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 pub use dir::DirDrive;
 #[cfg(any(test, feature = "suite"))]
-pub use faulty::FaultyDrive;
+pub use faulty::{Fault, FaultyDrive, Machine};
 #[cfg(any(test, feature = "suite"))]
 pub use memory::MemoryDrive;
 

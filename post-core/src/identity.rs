@@ -248,6 +248,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods)]
     fn damaged_keys_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");

@@ -401,6 +401,21 @@ pub fn init(
     }
 }
 
+/// For tests: which labels a drive's journal counts as durable and right, in stretches from the beginning of each file.
+///
+/// # Errors
+/// [`DriveError`].
+#[cfg(any(test, feature = "suite"))]
+pub fn counted(drive: &dyn Drive) -> Result<BTreeMap<u32, Vec<Range<u64>>>, DriveError> {
+    let files = crate::journal::Journal::of(drive)?.map(|journal| journal.files).unwrap_or_default();
+    let right = |progress: FileProgress| {
+        let mut right: Ranges = std::iter::once(0..progress.labels).collect();
+        progress.suspects().iter().for_each(|suspect| right.remove(suspect));
+        right.iter().collect()
+    };
+    Ok(files.into_iter().map(|(file, progress)| (file, right(progress))).collect())
+}
+
 /// What is known of one data file.
 struct FileState {
     drive: usize,

@@ -1,5 +1,5 @@
 //! Interrupted, damaged, shared and foreign sets: whatever happened before, the end is the same bytes.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 mod util;
 

@@ -82,6 +82,7 @@ fn read(file: &Path) -> Option<File> {
 }
 
 /// All or nothing, whoever else writes it meanwhile.
+#[expect(clippy::disallowed_methods, reason = "the cache is replaced as a whole")]
 fn replace(file: &Path, content: &File) -> std::io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -124,6 +125,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods)]
     fn nonsense_is_not_believed_and_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tuning.json");

@@ -1,5 +1,5 @@
 //! The whole program, run as a user runs it. Written from the contract alone.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 /// One test for each check and each case of the vectors, so that the name of a failure says both.
 macro_rules! per_case {
@@ -30,6 +30,8 @@ mod plan;
 mod prove;
 mod resize;
 mod resume;
+#[path = "../util/trace.rs"]
+mod trace;
 mod verdicts;
 
 /// Helpers of all topics. Every call runs inside a temporary directory, with paths relative to it.
@@ -47,6 +49,8 @@ mod support {
     use fixtures::Case;
     use serde_json::Value;
     use tempfile::TempDir;
+
+    use crate::trace::Trace;
 
     /// Only against a program that hangs; no verdict depends on it.
     const HANG: Duration = Duration::from_secs(300);
@@ -81,12 +85,10 @@ mod support {
 
     /// Runs `post` in `root`.
     pub(crate) fn post<S: AsRef<OsStr>>(root: &Path, args: &[S]) -> Done {
-        let output = assert_cmd::Command::new(program())
-            .args(args)
-            .current_dir(root)
-            .timeout(HANG)
-            .output()
-            .expect("the program starts");
+        let trace = Trace::new();
+        let output = trace.command(program()).args(args).current_dir(root).timeout(HANG).output();
+        let output = output.expect("the program starts");
+        trace.check(args);
         Done {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),

@@ -127,12 +127,14 @@ impl<'a> Run<'a> {
     }
 
     /// What lies behind the labels that the journal counts will be written over. After a crash that is our own, with
-    /// holes at worst; labels that are all wrong are somebody else's.
+    /// holes at worst, even within a label; labels that are all wrong are somebody else's.
     fn check_tail(&self, file: u32, backend: &mut dyn Backend) -> Result<(), InitError> {
         let FileState { done, there, .. } = self.files[&file];
         let there = there.min(self.full(file));
         let samples = self.sample(file, done..there, backend)?;
-        let foreign = |(_, found, expected): &(u64, Label, Label)| found != expected && *found != [0; LABEL_BYTES];
+        let foreign = |(_, found, expected): &(u64, Label, Label)| {
+            found.iter().zip(expected).any(|(found, expected)| *found != 0 && found != expected)
+        };
         match samples.first() {
             Some((index, ..)) if samples.iter().all(foreign) => Err(self.wrong_label(file, *index)),
             _ => Ok(()),
