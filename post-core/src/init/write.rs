@@ -147,22 +147,35 @@ impl Run<'_> {
 
     fn checkpoint_drive(&mut self, drive: usize, files: Vec<(u32, Ranges)>) -> Result<(), DriveError> {
         let on = &*self.drives[drive];
+        for (file, _) in &files {
+            let full = self.full(*file);
+            let Some(state) = self.files.get_mut(file) else { continue };
+            on.sync(*file)?;
+            state.sums.keep(on, *file, full)?;
+        }
+        let mut before = Vec::new();
         for (file, written) in files {
-            let (first, full) = (self.plan.layout.file_labels(file).start, self.full(file));
+            let first = self.plan.layout.file_labels(file).start;
             let Some(state) = self.files.get_mut(&file) else { continue };
-            on.sync(file)?;
-            state.sums.keep(on, file, full)?;
-            let before = state.done;
+            before.push((file, state.done, state.since, state.suspects.clone()));
             for indices in written.iter() {
                 // Behind what is done there is only what follows it.
-                state.done = state.done.max(indices.end - first);
+                if indices.end - first > state.done {
+                    (state.since, state.done) = (state.done, indices.end - first);
+                }
                 state.suspects.remove(indices);
             }
-            if state.done > before {
-                state.since = before;
+        }
+        let noted = self.write_journal(drive);
+        if noted.is_err() {
+            // Only what the journal says counts.
+            for (file, done, since, suspects) in before {
+                if let Some(state) = self.files.get_mut(&file) {
+                    (state.done, state.since, state.suspects) = (done, since, suspects);
+                }
             }
         }
-        self.write_journal(drive)
+        noted
     }
 
     pub(super) fn write_journal(&self, drive: usize) -> Result<(), DriveError> {
