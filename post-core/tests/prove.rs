@@ -364,9 +364,10 @@ fn the_furthest_record_counts() {
         let watch = Steps::only(1);
         run(&open(&drives), NONCES, &mut Scans::new(), &Pows::default(), &watch).unwrap_err();
         let events = watch.events.lock().unwrap();
-        let expected =
-            |event: &Event| matches!(event, Event::ProofContinued { done, .. } if *done > 50 * LABELS_PER_FILE);
-        assert!(expected(&events[0]), "{:?}", events[0]);
+        let Event::ProofContinued { pass: 0, done, labels: LABELS, pows: 2 } = events[0] else { panic!("{events:?}") };
+        assert!(done > 50 * LABELS_PER_FILE, "{done}");
+        let started = Event::PassStarted { pass: 0, nonces: 0..NONCES, labels: LABELS, done };
+        assert_eq!(events[1..], [started, Event::Scanned { labels: done + LABELS_PER_FILE }]);
         assert!(record(&drives[1]).is_none(), "one record holds it all");
     }
 }
