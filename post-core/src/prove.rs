@@ -224,7 +224,7 @@ impl<'a> Prover<'a> {
         Some(first..(first + per_pass).min(MAX_NONCES))
     }
 
-    /// Finds the k2pows of a pass that are not known yet, and derives the ciphers of its groups.
+    /// Derives the ciphers of a pass, for which the k2pow of each of its groups is needed.
     fn open_groups(
         &self,
         nonces: &Range<u32>,
@@ -233,7 +233,6 @@ impl<'a> Prover<'a> {
         pow: &dyn PowProver,
         watch: &dyn Watch,
     ) -> Result<Vec<NonceGroup>, ProveError> {
-        let Request { set, challenge, .. } = self.request;
         let groups = nonces.start / NONCES_PER_GROUP..nonces.end / NONCES_PER_GROUP;
         if let Some(first) = groups.clone().find(|group| !state.pows.contains_key(group)) {
             let expected_hashes = expected_hashes(&self.pow_target);
@@ -242,25 +241,32 @@ impl<'a> Prover<'a> {
         let mut opened = Vec::new();
         for group in groups {
             let known = state.pows.get(&group).copied();
-            let pow = match known {
-                Some(pow) => pow,
-                None => {
-                    // `nonces` ends at MAX_NONCES, so a group fits a byte.
-                    let input = PowInput::new(group as u8, challenge, set.metadata().node_id);
-                    let found = pow.prove(&input, &self.pow_target, watch);
-                    let found = found.map_err(|error| match error {
-                        PowError::Stopped => ProveError::Stopped { kept: progress.is_kept() },
-                        error => error.into(),
-                    })?;
-                    watch.event(Event::PowFound { group, pow: found });
-                    state.pows.insert(group, found);
-                    progress.save(state, watch);
-                    found
-                }
-            };
-            opened.push(NonceGroup::new(challenge, group, pow));
+            let pow = known.map_or_else(|| self.find_pow(group, state, progress, pow, watch), Ok)?;
+            opened.push(NonceGroup::new(&self.request.challenge, group, pow));
         }
         Ok(opened)
+    }
+
+    /// Finds the k2pow of a group, and keeps it.
+    fn find_pow(
+        &self,
+        group: u32,
+        state: &mut State,
+        progress: &mut Progress<'_>,
+        pow: &dyn PowProver,
+        watch: &dyn Watch,
+    ) -> Result<u64, ProveError> {
+        let Request { set, challenge, .. } = self.request;
+        // Nonces end at MAX_NONCES, so a group fits a byte.
+        let input = PowInput::new(group as u8, challenge, set.metadata().node_id);
+        let pow = pow.prove(&input, &self.pow_target, watch).map_err(|error| match error {
+            PowError::Stopped => ProveError::Stopped { kept: progress.is_kept() },
+            error => error.into(),
+        })?;
+        watch.event(Event::PowFound { group, pow });
+        state.pows.insert(group, pow);
+        progress.save(state, watch);
+        Ok(pow)
     }
 
     fn proof_file(&self, nonce: u32, indices: &[u64], pow: u64) -> Result<ProofFile, ProveError> {
