@@ -40,6 +40,8 @@ pub mod set;
 
 pub mod init;
 
+pub mod check;
+
 pub mod pow;
 
 pub mod proof;
