@@ -41,6 +41,7 @@ pub mod set;
 pub mod init;
 
 pub mod check;
+pub mod nonce;
 
 pub mod pow;
 
