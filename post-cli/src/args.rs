@@ -152,7 +152,8 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     }
 }
 
-const COMMANDS: [&str; 8] = ["init", "prove", "verify", "inspect", "bench", "demo", "devices", "doctor"];
+const COMMANDS: [&str; 10] =
+    ["init", "prove", "verify", "inspect", "check", "nonce", "bench", "demo", "devices", "doctor"];
 
 #[cfg(test)]
 mod tests {

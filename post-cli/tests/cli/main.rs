@@ -22,8 +22,10 @@ macro_rules! per_case {
 mod bad_input;
 mod bench;
 mod cases;
+mod check;
 mod devices;
 mod identity;
+mod nonce;
 mod output;
 mod resume;
 mod verdicts;
