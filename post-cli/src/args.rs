@@ -158,8 +158,8 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
 }
 
 const COMMANDS: &[&str] = &[
-    "plan", "init", "prove", "verify", "inspect", "link", "bench", "demo", "devices", "doctor", "grow", "merge",
-    "prune",
+    "plan", "init", "prove", "verify", "inspect", "check", "nonce", "grow", "merge", "prune", "link", "bench", "demo",
+    "devices", "doctor",
 ];
 
 #[cfg(test)]

@@ -115,6 +115,19 @@ impl Reporter {
         }
     }
 
+    /// A finding: a line on stdout for people, an event for programs.
+    pub(crate) fn found(&self, text: &str, event: &Value) {
+        self.emit(event);
+        if matches!(self.style, Style::Bars | Style::Lines) {
+            let print = || _ = print(&plain(text));
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            match &state.bar {
+                Some(bar) => bar.suspend(print),
+                None => print(),
+            }
+        }
+    }
+
     /// A device is not used any more, or was not taken at all.
     pub(crate) fn device_out(&self, device: &str, reason: &str) {
         let reason = plain(reason.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -277,6 +290,14 @@ impl Watch for Reporter {
             Event::ProgressNotKept { reason } => {
                 self.note(&format!("progress is not kept, an interrupted proof starts again: {}", plain(reason)));
             }
+            Event::CheckStarted { labels, done } => {
+                self.emit(&json!({ "event": "started", "labels": done, "total": labels }));
+                if done > 0 {
+                    self.note(&format!("continuing: {done} of {labels} labels were looked at already"));
+                }
+                self.begin(Phase::Labels, done, labels);
+            }
+            Event::Checked { labels } => self.advance(labels),
             Event::PowStarted { groups, expected_hashes } => {
                 let last_group = groups.end.saturating_sub(1);
                 self.begin(Phase::Pow { group: groups.start, last_group, expected: expected_hashes }, 0, u64::MAX);

@@ -145,11 +145,11 @@ impl<'a> Growth<'a> {
 
     /// A drive's old files take of its quota; one that is laid aside does too, until it is pruned.
     fn quotas_of_stages(&self, quotas: &[Option<u64>]) -> Result<Vec<Option<u64>>, DriveError> {
-        let left = |(index, drive): (usize, &Box<dyn Drive>)| {
+        let left = |index: usize| {
             let Some(quota) = quotas.get(index).copied().flatten() else { return Ok(None) };
-            Ok(Some(quota.saturating_sub(drive.held()?.values().sum())))
+            Ok(Some(quota.saturating_sub(self.drives[index].held()?.values().sum())))
         };
-        self.drives.iter().enumerate().map(left).collect()
+        (0..self.drives.len()).map(left).collect()
     }
 
     /// What is made in the stages.

@@ -30,8 +30,6 @@ pub mod metadata;
 pub mod drive;
 mod journal;
 mod map;
-// Called by what comes next.
-#[allow(dead_code)]
 mod sums;
 
 mod reader;
@@ -48,6 +46,9 @@ pub mod merge;
 pub mod grow;
 
 pub mod prune;
+
+pub mod check;
+pub mod nonce;
 
 pub mod pow;
 

@@ -17,6 +17,9 @@ const MAGIC: &[u8; 8] = b"postsum1";
 /// The leading 16 B of a block's BLAKE3 hash.
 pub(crate) type Sum = [u8; 16];
 
+/// In place of a sum that nobody could vouch for.
+const UNKNOWN: Sum = [0; 16];
+
 /// The sums of a file's first labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
@@ -36,21 +39,51 @@ impl Sums {
     }
 
     /// Labels covered.
+    #[cfg(test)]
     pub(crate) fn labels(&self) -> u64 {
         self.labels
     }
 
-    /// Which labels of the file a block covers, and its sum.
+    /// Which labels of the file a block covers, and its sum; blocks whose sum is not known are left out.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (Range<u64>, Sum)> + '_ {
-        self.blocks.iter().enumerate().map(|(block, sum)| (self.covered(block as u64), *sum))
+        let all = self.blocks.iter().enumerate().map(|(block, sum)| (self.covered(block as u64), *sum));
+        all.filter(|(_, sum)| *sum != UNKNOWN)
+    }
+
+    /// The block that covers a label, and its sum, if that is known.
+    pub(crate) fn block_of(&self, label: u64) -> Option<(Range<u64>, Sum)> {
+        let block = label / BLOCK_LABELS;
+        let sum = self.blocks.get(block as usize).filter(|sum| **sum != UNKNOWN)?;
+        Some((self.covered(block), *sum)).filter(|(covered, _)| covered.contains(&label))
+    }
+
+    /// Notes the sum of the block that begins at `first` and has `labels` labels, whether or not it was covered before.
+    /// Blocks before it that nobody noted stay unknown. Returns whether that was news.
+    pub(crate) fn put(&mut self, first: u64, labels: u64, sum: Sum) -> bool {
+        if self.at(first, labels) == Some(sum) {
+            return false;
+        }
+        let block = (first / BLOCK_LABELS) as usize;
+        // What a block that was covered in part had as its sum says nothing of the whole.
+        if let Some(last) = self.blocks.last_mut().filter(|_| first + labels > self.labels)
+            && !self.labels.is_multiple_of(BLOCK_LABELS)
+        {
+            *last = UNKNOWN;
+        }
+        if self.blocks.len() <= block {
+            self.blocks.resize(block + 1, UNKNOWN);
+        }
+        self.blocks[block] = sum;
+        self.labels = self.labels.max(first + labels);
+        true
     }
 
     /// The sum of the block that begins at a label, if it covers exactly `labels` labels.
     pub(crate) fn at(&self, first: u64, labels: u64) -> Option<Sum> {
         let block = first / BLOCK_LABELS;
         let covered = self.covered(block);
-        let whole = covered == (first..first + labels);
-        self.blocks.get(block as usize).copied().filter(|_| whole && labels > 0)
+        let whole = covered == (first..first + labels) && labels > 0;
+        self.blocks.get(block as usize).copied().filter(|sum| whole && *sum != UNKNOWN)
     }
 
     /// Puts a block's sum in place of the one there was.
@@ -189,6 +222,34 @@ mod tests {
             assert_eq!(sums.at(2 * BLOCK_LABELS, 776), None);
             assert_eq!(sums.at(3 * BLOCK_LABELS, 1), None);
         }
+    }
+
+    #[test]
+    fn blocks_may_be_noted_in_any_order() {
+        let labels = labels(2 * BLOCK_LABELS + 777);
+        let mut whole = Summing::after(Sums::default(), 0);
+        whole.add(&labels);
+        let blocks: Vec<_> = whole.sums().blocks().collect();
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            let mut sums = Sums::default();
+            for at in order {
+                let (block, sum) = blocks[at].clone();
+                assert_eq!(sums.block_of(block.start), None);
+                assert!(sums.put(block.start, block.end - block.start, sum));
+                assert!(!sums.put(block.start, block.end - block.start, sum), "the same is no news");
+                assert_eq!(sums.block_of(block.end - 1), Some((block, sum)));
+            }
+            assert_eq!(sums, whole.sums());
+            assert_eq!(sums.block_of(2 * BLOCK_LABELS + 777), None);
+        }
+        // A file that was shorter once.
+        let mut short = Summing::after(Sums::default(), 0);
+        short.add(&labels[..100]);
+        let mut sums = short.sums();
+        let (block, sum) = blocks[1].clone();
+        assert!(sums.put(block.start, block.end - block.start, sum));
+        assert_eq!(sums.block_of(50), None);
+        assert_eq!(sums.blocks().collect::<Vec<_>>(), [(block, sum)]);
     }
 
     #[test]

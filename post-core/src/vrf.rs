@@ -3,8 +3,11 @@
 //! Backends give the leading 16 B only. They order labels as the full 32 B do, but for ties, so a label that might be
 //! the smallest so far is computed once more in full, here. That happens about ln(labels) times in a whole set.
 
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 
+use crate::backend::{self, Backend, LabelJob, Labels};
 use crate::identity::Commitment;
 use crate::label::{FullLabel, Label, reference, stored};
 use crate::params::{ParamsError, ScryptParams};
@@ -90,6 +93,39 @@ impl VrfSearch {
 
     fn bound(&self) -> &FullLabel {
         self.best.as_ref().map_or(&self.threshold, |best| &best.label)
+    }
+}
+
+/// The first label from index `from` on that is below the threshold: the nonce of a set that has none, searched past its end.
+/// `each` hears after every batch up to which index there is none, and may end the search, which then finds nothing.
+///
+/// # Errors
+/// Every [`backend::Error`]; after [`backend::Error::Wrong`] what was passed by may have been the nonce.
+pub fn search_past_end(
+    mut search: VrfSearch,
+    from: u64,
+    backend: &mut dyn Backend,
+    each: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Option<VrfNonce>, backend::Error> {
+    let (commitment, scrypt) = (search.commitment, search.scrypt);
+    let job = LabelJob { scrypt, labels: Labels::Range(commitment, from..u64::MAX) };
+    let mut seen = Ok(());
+    let labelled = backend.label(&job, &mut |indices, labels| {
+        for (index, label) in indices.clone().zip(labels) {
+            seen = search.observe(index, std::slice::from_ref(label));
+            if seen.is_err() || search.best().is_some() {
+                return ControlFlow::Break(());
+            }
+        }
+        each(indices.end)
+    });
+    match (seen, labelled) {
+        // A lie counts most; what ended the search counts more than a device that failed while it ended.
+        (_, Err(error @ backend::Error::Wrong { .. })) => Err(error),
+        (Err(VrfError::Wrong { index }), _) => Err(backend.accuse(&commitment, index)),
+        (Err(VrfError::Params(error)), _) => Err(error.into()),
+        (Ok(()), labelled) if search.best().is_none() => labelled.map(|()| None),
+        (Ok(()), _) => Ok(search.best()),
     }
 }
 

@@ -76,6 +76,18 @@ pub enum Event {
         /// Why the first drive refuses.
         reason: String,
     },
+    /// Labels on disk are about to be looked at; an earlier run looked at `done` of them.
+    CheckStarted {
+        /// Labels to look at, those of the earlier run included.
+        labels: u64,
+        /// Labels of these that are done.
+        done: u64,
+    },
+    /// Labels looked at so far.
+    Checked {
+        /// Those of an earlier run included.
+        labels: u64,
+    },
     /// Work on the k2pow of some nonce groups begins.
     PowStarted {
         /// The groups of this pass whose k2pow is not known yet.

@@ -1,5 +1,5 @@
 //! Proofs from many disks, interrupted proofs, damaged and foreign records: whatever happens, the end is the same bytes.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;

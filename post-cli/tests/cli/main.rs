@@ -22,9 +22,11 @@ macro_rules! per_case {
 mod bad_input;
 mod bench;
 mod cases;
+mod check;
 mod devices;
 mod identity;
 mod link;
+mod nonce;
 mod output;
 mod plan;
 mod prove;

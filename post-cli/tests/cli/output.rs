@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::support::*;
 
-const COMMANDS: [&str; 8] = ["init", "prove", "verify", "inspect", "bench", "devices", "doctor", "demo"];
+const COMMANDS: [&str; 10] =
+    ["init", "prove", "verify", "inspect", "check", "nonce", "bench", "devices", "doctor", "demo"];
 
 #[test]
 fn help_and_version() {

@@ -22,11 +22,7 @@ use harness::{Histogram, Loop, Random};
 const COMMANDS: u64 = 5;
 
 /// One loop a command.
-const LOOPS: &[Loop] = &[init::LOOP, prove::LOOP];
-
-/// Loops of commands that are not there yet.
-#[allow(dead_code)]
-const LATER: &[Loop] = &[grow::LOOP, check::LOOP, merge::LOOP];
+const LOOPS: &[Loop] = &[init::LOOP, grow::LOOP, check::LOOP, merge::LOOP, prove::LOOP];
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|e| panic!("{name}={text}: {e}")))

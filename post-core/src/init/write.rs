@@ -12,7 +12,7 @@ use crate::drive::DriveError;
 use crate::journal::{FileProgress, Journal};
 use crate::label::{LABEL_BYTES, Label};
 use crate::ranges::Ranges;
-use crate::vrf::VrfNonce;
+use crate::vrf::{VrfNonce, search_past_end};
 use crate::watch::{Event, Watch};
 
 /// How often the position of a search past the end is noted; it is small and goes to every drive.
@@ -78,21 +78,6 @@ impl Run<'_> {
                 labelled?;
                 self.checkpoint(&mut unsynced)
             }
-        }
-    }
-
-    /// How a job ended that both its sink and the backend may have ended. A lie counts most, because what it spoilt has to
-    /// be noted; what made the sink stop counts more than a device that failed while it stopped.
-    fn of_both(
-        &self,
-        sink: Result<(), InitError>,
-        labelled: Result<(), backend::Error>,
-        backend: &mut dyn Backend,
-    ) -> Result<(), InitError> {
-        match (sink, labelled) {
-            (_, Err(error @ backend::Error::Wrong { .. })) => Err(error.into()),
-            (Err(error), _) => Err(self.accuse(error, backend)),
-            (Ok(()), labelled) => Ok(labelled?),
         }
     }
 
@@ -279,46 +264,26 @@ impl Run<'_> {
         let noted_position = self.metadata.last_position.filter(|position| *position < u64::MAX / 2);
         let from = noted_position.unwrap_or(0).max(num_labels);
         watch.event(Event::VrfSearchPastEnd { from });
-        let mut search = self.new_search(None);
-        let mut noted = Instant::now();
-        let mut result = Ok(());
-        let job = LabelJob {
-            scrypt: self.request.params.scrypt,
-            labels: Labels::Range(self.metadata.commitment(), from..u64::MAX),
-        };
-        let labelled = backend.label(&job, &mut |indices, labels| {
-            let mut look = || -> Result<bool, InitError> {
-                for (index, label) in indices.clone().zip(labels) {
-                    let observed = search.observe(index, std::slice::from_ref(label));
-                    observed.map_err(|error| InitError::of_search(error, wrong))?;
-                    if search.best().is_some() {
-                        return Ok(true);
-                    }
-                }
-                let stop = watch.stop();
-                if stop || noted.elapsed() >= POSITION_EVERY {
-                    self.metadata.last_position = Some(indices.end);
-                    self.write_metadata()?;
-                    noted = Instant::now();
-                }
-                if stop { Err(self.stopped()) } else { Ok(false) }
-            };
-            match look() {
-                Ok(false) => ControlFlow::Continue(()),
-                Ok(true) => ControlFlow::Break(()),
-                Err(error) => {
-                    result = Err(error);
-                    ControlFlow::Break(())
-                }
+        let (mut noted, mut result) = (Instant::now(), Ok(()));
+        let found = search_past_end(self.new_search(None), from, backend, &mut |end| {
+            let stop = watch.stop();
+            if stop || noted.elapsed() >= POSITION_EVERY {
+                self.metadata.last_position = Some(end);
+                result = self.write_metadata().map_err(InitError::from);
+                noted = Instant::now();
             }
+            if stop && result.is_ok() {
+                result = Err(self.stopped());
+            }
+            if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        let result = self.of_both(result, labelled, backend);
-        if let Err(InitError::Backend(backend::Error::Wrong { .. })) = &result {
+        if let Err(error @ backend::Error::Wrong { .. }) = found {
             // What it went past may have been the nonce.
             self.metadata.last_position = noted_position;
             self.write_metadata()?;
+            return Err(error.into());
         }
         result?;
-        search.best().ok_or_else(|| self.stopped())
+        found?.ok_or_else(|| self.stopped())
     }
 }

@@ -86,6 +86,7 @@ impl DirDrive {
 }
 
 /// Removes what is ours from a stage without data files, then its folders. Anything else stays, and its folder with it.
+#[expect(clippy::disallowed_methods, reason = "records of ours, by name, and empty folders")]
 fn clear_stage(stage: &Path) -> Result<(), DriveError> {
     let own = stage.join(OWN_FOLDER);
     let sums = own.join(super::SUMS_FOLDER);
@@ -141,6 +142,7 @@ impl Remove for DirDrive {
         Ok(spare)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "what prune is for")]
     fn remove(&self, file: u32) -> Result<(), DriveError> {
         self.forget_handles();
         let path = self.file_path(file);
@@ -148,6 +150,7 @@ impl Remove for DirDrive {
         self.forget_record(Record::Sums(file))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "what prune is for")]
     fn shorten(&self, file: u32, bytes: u64) -> Result<(), DriveError> {
         self.forget_handles();
         let path = self.file_path(file);
@@ -159,6 +162,7 @@ impl Remove for DirDrive {
         Ok(())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "what prune is for")]
     fn remove_spare(&self, name: &str) -> Result<(), DriveError> {
         // Only what `spare` gives: never a path of somebody's choice.
         if self.spare()?.contains_key(name) {

@@ -1,0 +1,298 @@
+//! What follows from bad labels: why they are bad, what is written, and which records have to know.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::compare::Oracle;
+use super::walk::stretch;
+use super::{Cause, CheckError, Depth, Found, Run};
+use crate::difficulty::vrf_threshold;
+use crate::drive::{DriveError, Record};
+use crate::journal::Journal;
+use crate::label::{LABEL_BYTES, Label};
+use crate::plan::Layout;
+use crate::ranges::Ranges;
+use crate::set::SetError;
+use crate::sums::{BLOCK_LABELS, Sum, Sums};
+use crate::vrf::{VrfError, VrfNonce, VrfSearch};
+
+/// Labels of a file that nothing says is ours that are looked at before any is written over.
+const SPOT_CHECKS: u64 = 8;
+
+/// Bad labels that follow each other, for one cause.
+struct Stretch {
+    labels: Range<u64>,
+    cause: Cause,
+    /// What they should be; only known where they are to be written.
+    truth: Vec<Label>,
+    repaired: bool,
+}
+
+impl Run<'_> {
+    /// Says why labels of a file are bad, writes them anew if that is asked for, and tells. Returns which are still bad.
+    pub(super) fn conclude(
+        &mut self,
+        file: u32,
+        wrong: &[(u64, Label)],
+        lost: &Ranges,
+        oracle: &mut Oracle<'_>,
+    ) -> Result<Ranges, CheckError> {
+        if wrong.is_empty() && lost.is_empty() {
+            return Ok(Ranges::default());
+        }
+        let mut stretches = self.stretches(file, wrong);
+        let writes = self.request.writes() && !self.looks_foreign(file, oracle)?;
+        for labels in lost.iter() {
+            // No device is asked: nothing on disk could speak against what it says.
+            let indices: Vec<u64> = if writes { labels.clone().collect() } else { Vec::new() };
+            let truth = oracle.truth(&indices)?;
+            stretches.push(Stretch { labels, cause: Cause::Unreadable, truth, repaired: false });
+        }
+        stretches.sort_by_key(|stretch| stretch.labels.start);
+        if writes {
+            self.repair(file, &mut stretches);
+            self.correct_sums(file, &stretches);
+            self.correct_records(file, &stretches);
+        }
+        let left = stretches.iter().filter(|stretch| !stretch.repaired).map(|stretch| stretch.labels.clone()).collect();
+        for Stretch { labels, cause, repaired, .. } in stretches {
+            self.note_bad(file, labels, cause, repaired);
+        }
+        Ok(left)
+    }
+
+    /// Wrong labels, joined where they follow each other.
+    fn stretches(&mut self, file: u32, wrong: &[(u64, Label)]) -> Vec<Stretch> {
+        let first = self.layout.file_labels(file).start;
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut known: Option<(u64, Cause)> = None;
+        for (index, truth) in wrong {
+            // One look at a block tells for all of its labels.
+            let block = (index - first) / BLOCK_LABELS;
+            let cause = match known {
+                Some((of, cause)) if of == block => cause,
+                _ => self.cause(file, index - first),
+            };
+            known = Some((block, cause));
+            match stretches.last_mut().filter(|last| last.labels.end == *index && last.cause == cause) {
+                Some(last) => {
+                    last.labels.end += 1;
+                    last.truth.push(*truth);
+                }
+                None => {
+                    let labels = *index..index + 1;
+                    stretches.push(Stretch { labels, cause, truth: vec![*truth], repaired: false });
+                }
+            }
+        }
+        stretches
+    }
+
+    /// Why the label at an offset of a file is wrong, as far as its block's checksum tells.
+    fn cause(&mut self, file: u32, offset: u64) -> Cause {
+        let Some((block, sum)) = self.sums(file).sums.block_of(offset) else { return Cause::Unknown };
+        match self.sum_on_disk(file, &block) {
+            Ok(now) if now == sum => Cause::WrongWhenWritten,
+            Ok(_) => Cause::ChangedOnDisk,
+            Err(_) => Cause::Unknown,
+        }
+    }
+
+    /// The sum of what lies on disk now, of a stretch counted from the file's beginning.
+    fn sum_on_disk(&self, file: u32, block: &Range<u64>) -> Result<Sum, DriveError> {
+        let mut labels = vec![[0; LABEL_BYTES]; (block.end - block.start) as usize];
+        self.drive_of(file).read_at(file, block.start * LABEL_BYTES as u64, labels.as_flattened_mut())?;
+        Ok(Sums::sum(&labels))
+    }
+
+    /// Whether a file that no journal knows holds another set's labels, as far as some of them tell: nobody wants those
+    /// written over.
+    fn looks_foreign(&mut self, file: u32, oracle: &mut Oracle<'_>) -> Result<bool, CheckError> {
+        if self.files[&file].is_ours {
+            return Ok(false);
+        }
+        if let Some(known) = self.foreign.get(&file) {
+            return Ok(*known);
+        }
+        let labels = self.indices(file);
+        let last = u128::from(labels.end - 1 - labels.start);
+        let at = |i: u64| labels.start + (last * u128::from(i) / u128::from(SPOT_CHECKS - 1)) as u64;
+        let indices: BTreeSet<u64> = (0..SPOT_CHECKS).map(at).collect();
+        let indices: Vec<u64> = indices.into_iter().collect();
+        let truth = oracle.truth(&indices)?;
+        let looked_at = indices.iter().zip(truth).filter_map(|(index, truth)| {
+            let mut found = [0; LABEL_BYTES];
+            let offset = (index - labels.start) * LABEL_BYTES as u64;
+            self.drive_of(file).read_at(file, offset, &mut found).ok().map(|()| (found, truth))
+        });
+        let looked_at: Vec<(Label, Label)> = looked_at.collect();
+        // Zeros are a hole or a device's failure, nobody's labels.
+        let is_foreign = |(found, truth): &(Label, Label)| found != truth && *found != [0; LABEL_BYTES];
+        let foreign = !looked_at.is_empty() && looked_at.iter().all(is_foreign);
+        if foreign {
+            let place = format!("{} in {}", Layout::file_name(file), self.drive_of(file).name());
+            (self.found)(Found::Note(format!(
+                "{place} is not repaired: none of the labels looked at is one of this set, and no journal says that it was made here; if it is not another set's, move it away and run init"
+            )));
+        }
+        self.foreign.insert(file, foreign);
+        Ok(foreign)
+    }
+
+    /// Writes the labels of these stretches, nothing else, and makes them durable. What fails is told and left as it is.
+    fn repair(&mut self, file: u32, stretches: &mut [Stretch]) {
+        let first = self.layout.file_labels(file).start;
+        let drive = self.drive_of(file);
+        let mut failure = None;
+        for stretch in stretches.iter_mut() {
+            let offset = (stretch.labels.start - first) * LABEL_BYTES as u64;
+            match drive.write_at(file, offset, stretch.truth.as_flattened()) {
+                Ok(()) => stretch.repaired = true,
+                Err(error) => failure = Some(error),
+            }
+        }
+        if let Err(error) = drive.sync(file) {
+            stretches.iter_mut().for_each(|stretch| stretch.repaired = false);
+            failure = Some(error);
+        }
+        if let Some(error) = failure {
+            let (file, drive) = (Layout::file_name(file), drive.name());
+            (self.found)(Found::Note(format!("labels of {file} in {drive} could not be repaired: {error}")));
+        }
+    }
+
+    /// After a look at some labels only: the sums of blocks that were written wrong once were those of the wrong labels.
+    /// Where a disk forgot, the old sum still says how the block should be.
+    fn correct_sums(&mut self, file: u32, stretches: &[Stretch]) {
+        if !matches!(self.request.depth, Depth::Fraction(_)) {
+            return;
+        }
+        let first = self.layout.file_labels(file).start;
+        let written = stretches.iter().filter(|s| s.repaired && s.cause == Cause::WrongWhenWritten);
+        let blocks: BTreeSet<u64> = written.map(|stretch| (stretch.labels.start - first) / BLOCK_LABELS).collect();
+        for block in blocks {
+            let Some((block, _)) = self.sums(file).sums.block_of(block * BLOCK_LABELS) else { continue };
+            if let Ok(sum) = self.sum_on_disk(file, &block) {
+                self.put_sum(file, &block, sum);
+            }
+        }
+    }
+
+    /// Notes the sums of all blocks of a stretch of which every label was looked at and is right now; `left` are those that
+    /// are not. What was read is in `parts`, and was wrong at `wrong`.
+    pub(super) fn vouch(
+        &mut self,
+        file: u32,
+        labels: &Range<u64>,
+        parts: &[(u64, &[Label])],
+        wrong: &[(u64, Label)],
+        left: &Ranges,
+    ) {
+        if !self.claimed[self.files[&file].drive] {
+            return;
+        }
+        let first = self.layout.file_labels(file).start;
+        let mut at = labels.start;
+        while at < labels.end {
+            let block = at..(at + BLOCK_LABELS).min(labels.end);
+            at = block.end;
+            if left.within(&block).next().is_some() {
+                continue;
+            }
+            let was_right = wrong.binary_search_by(|(index, _)| index.cmp(&block.start)).unwrap_or_else(|at| at);
+            let was_right = wrong.get(was_right).is_none_or(|(index, _)| *index >= block.end);
+            let offsets = block.start - first..block.end - first;
+            let sum = match stretch(parts, &block).filter(|_| was_right) {
+                Some(labels) => Ok(Sums::sum(labels)),
+                None => self.sum_on_disk(file, &offsets),
+            };
+            if let Ok(sum) = sum {
+                self.put_sum(file, &offsets, sum);
+            }
+        }
+    }
+
+    fn put_sum(&mut self, file: u32, block: &Range<u64>, sum: Sum) {
+        let sums = self.sums(file);
+        sums.is_new |= sums.sums.put(block.start, block.end - block.start, sum);
+    }
+
+    /// What was repaired is no suspect any more, and may be the smallest label of the set.
+    fn correct_records(&mut self, file: u32, stretches: &[Stretch]) {
+        let repaired: Vec<&Stretch> = stretches.iter().filter(|stretch| stretch.repaired).collect();
+        let noted = self.correct_journal(file, &repaired).and_then(|()| self.correct_nonce(&repaired));
+        if let Err(error) = noted {
+            (self.found)(Found::Note(format!(
+                "labels of {} were repaired, but the records beside them are as before: {error}",
+                Layout::file_name(file)
+            )));
+        }
+    }
+
+    fn correct_journal(&self, file: u32, repaired: &[&Stretch]) -> Result<(), SetError> {
+        let drive = self.drive_of(file);
+        let ours = |journal: &Journal| journal.is_of(&self.metadata.commitment(), &self.layout);
+        let Some(mut journal) = Journal::of(drive)?.filter(ours) else { return Ok(()) };
+        let Some(progress) = journal.files.get_mut(&file) else { return Ok(()) };
+        let before = progress.clone();
+        let first = self.layout.file_labels(file).start;
+        let mut suspects: Ranges = progress.suspect.iter().map(|(from, to)| *from..*to).collect();
+        repaired.iter().for_each(|s| suspects.remove(s.labels.start - first..s.labels.end - first));
+        progress.suspect = suspects.iter().map(|range| (range.start, range.end)).collect();
+        progress.vrf = self.smallest(progress.vrf, repaired)?;
+        if *progress == before {
+            return Ok(());
+        }
+        let bytes = journal.to_bytes();
+        let bytes = bytes.map_err(|e| DriveError::Malformed { place: drive.name(), reason: e.to_string() })?;
+        Ok(drive.replace_record(Record::Journal, &bytes)?)
+    }
+
+    /// A nonce that nobody has looked for is left to who looks at all labels.
+    fn correct_nonce(&self, repaired: &[&Stretch]) -> Result<(), SetError> {
+        let mut named = BTreeSet::new();
+        for drive in self.drives {
+            named.extend(drive.metadata()?.and_then(|metadata| metadata.nonce));
+        }
+        if named.is_empty() {
+            return Ok(());
+        }
+        let mut search = self.search(None);
+        // One past the end only stands in for one that is missing.
+        for index in named.range(..self.layout.num_labels()) {
+            search.candidate(*index).map_err(backend_error)?;
+        }
+        let before = search.best();
+        let now = self.smallest(before, repaired)?;
+        let Some(nonce) = now.filter(|_| now != before) else { return Ok(()) };
+        for drive in self.drives {
+            if let Some(mut metadata) = drive.metadata()? {
+                metadata.set_nonce(&nonce);
+                drive.replace_metadata(&metadata)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn search(&self, best: Option<VrfNonce>) -> VrfSearch {
+        let threshold = vrf_threshold(self.layout.num_labels());
+        VrfSearch::new(self.metadata.commitment(), self.request.params.scrypt, threshold, best)
+    }
+
+    /// The smallest of a label and what was repaired.
+    fn smallest(&self, best: Option<VrfNonce>, repaired: &[&Stretch]) -> Result<Option<VrfNonce>, SetError> {
+        let mut search = self.search(best);
+        for stretch in repaired {
+            search.observe(stretch.labels.start, &stretch.truth).map_err(|error| match error {
+                VrfError::Params(error) => backend_error(error),
+                // The CPU made these labels.
+                VrfError::Wrong { index } => crate::backend::Error::Wrong { device: "cpu".into(), index }.into(),
+            })?;
+        }
+        Ok(search.best())
+    }
+}
+
+fn backend_error(error: crate::params::ParamsError) -> SetError {
+    crate::backend::Error::from(error).into()
+}
