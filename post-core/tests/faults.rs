@@ -240,11 +240,13 @@ fn one_run(run: &Run, drives: &[MemoryDrive], tally: &mut Tally) {
         tally.unfinished += 1;
         tally.kept += labels(&after) - labels(&before);
     }
-    // A drive that fails alone may make the others throw away what is for it; a machine that stops does not.
+    // A drive that fails alone may make the others throw away what is for it. Of a machine that stops each drive hears when
+    // it is given a batch, and that one is lost.
     let stopped = fired.iter().all(|fault| matches!(fault, Fault::Slow | Fault::Kill));
     if run.checkpoints && stopped {
         let lost = backend.handed - (labels(&after) - labels(&before));
-        assert!(lost <= run.batch as u64, "{lost} labels are lost, the last batch had {}", run.batch);
+        let most = run.batch * drives.len();
+        assert!(lost <= most as u64, "{lost} labels are lost, of {} drives and batches of {}", drives.len(), run.batch);
     }
     tally.runs += 1;
     for fault in fired {
