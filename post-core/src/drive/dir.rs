@@ -2,7 +2,7 @@
 
 mod moves;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -35,15 +35,11 @@ pub struct DirDrive {
     /// The file read last: reading goes file by file.
     reading: Mutex<Option<(u32, Arc<File>)>>,
     /// Files written since they were synced. The same handle does both, so that no write error goes unheard.
-    writing: Mutex<BTreeMap<u32, Written>>,
+    writing: Mutex<BTreeMap<u32, Arc<File>>>,
+    /// Files whose names this process made durable: whoever made a file may have ended before it did that.
+    named: Mutex<BTreeSet<u32>>,
     /// Held while we write; released when dropped.
     locks: Mutex<BTreeMap<Role, File>>,
-}
-
-struct Written {
-    file: Arc<File>,
-    /// Whether this process made it, so that its name is to be synced too.
-    is_new: bool,
 }
 
 impl DirDrive {
@@ -68,6 +64,7 @@ impl DirDrive {
             may_be_missing,
             reading: Mutex::default(),
             writing: Mutex::default(),
+            named: Mutex::default(),
             locks: Mutex::default(),
         }
     }
@@ -117,7 +114,7 @@ impl DirDrive {
     fn open_for_writing(&self, file: u32) -> Result<Arc<File>, DriveError> {
         let mut writing = lock(&self.writing);
         if let Some(written) = writing.get(&file) {
-            return Ok(Arc::clone(&written.file));
+            return Ok(Arc::clone(written));
         }
         // Many small files: some are made durable early rather than running out of handles.
         if writing.len() >= MAX_OPEN {
@@ -127,19 +124,20 @@ impl DirDrive {
         }
         let path = self.file_path(file);
         // Never truncated: what an earlier run wrote stays.
-        let (handle, is_new) = match OpenOptions::new().write(true).open(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => (File::create_new(&path), true),
-            handle => (handle, false),
+        let handle = match OpenOptions::new().write(true).open(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => File::create_new(&path),
+            handle => handle,
         };
         let handle = Arc::new(handle.map_err(|e| io("open", &path, e))?);
-        writing.insert(file, Written { file: Arc::clone(&handle), is_new });
+        writing.insert(file, Arc::clone(&handle));
         Ok(handle)
     }
 
-    fn sync_written(&self, file: u32, written: &Written) -> Result<(), DriveError> {
-        written.file.sync_data().map_err(|e| io("sync", &self.file_path(file), e))?;
-        if written.is_new {
+    fn sync_written(&self, file: u32, written: &File) -> Result<(), DriveError> {
+        written.sync_data().map_err(|e| io("sync", &self.file_path(file), e))?;
+        if !lock(&self.named).contains(&file) {
             sys::sync_directory(&self.path).map_err(|e| io("sync the directory", &self.path, e))?;
+            lock(&self.named).insert(file);
         }
         Ok(())
     }

@@ -4,7 +4,6 @@
 //! aside. A drive may not be named at all. And a drive may fail in the middle: it gets nothing more. In the end the run says
 //! what waits for what, as an error, so that nobody takes the set for whole.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{InitError, Run};
@@ -45,30 +44,43 @@ impl fmt::Display for Waiting {
     }
 }
 
+const NOT_MOUNTED: &str = "it is empty, most likely its disk is not mounted; mount it, or leave it out and name its files with --files to have them made again";
+
 /// Takes out of `drives`, and out of what belongs to each, those that can't be used now though another drive's map knows
 /// them: broken, read-only, or empty because nothing is mounted there.
 ///
 /// # Errors
 /// [`DriveError`] of a drive that no map knows: most likely a mistake in the call.
 pub fn set_aside<T>(drives: &mut Vec<Box<dyn Drive>>, beside: &mut Vec<T>) -> Result<Vec<Broken>, DriveError> {
-    let known: BTreeSet<String> = drives.iter().flat_map(|drive| map::places(&**drive).unwrap_or_default()).collect();
+    let places: Vec<Vec<String>> = drives.iter().map(|drive| map::places(&**drive).unwrap_or_default()).collect();
+    // What a drive says of itself does not count: alone it has to be usable.
+    let others_know = |index: usize, drive: &dyn Drive| {
+        let place = drive.place();
+        places.iter().enumerate().any(|(other, known)| other != index && known.contains(&place))
+    };
     let mut broken = Vec::new();
-    for index in (0..drives.len()).rev() {
-        let drive = &*drives[index];
-        let reason = match probe(drive) {
-            Ok(Found::Empty) if known.contains(&drive.place()) => {
-                "it is empty, most likely its disk is not mounted; mount it, or name its files with --files to have them made again".into()
-            }
+    let mut first_error = None;
+    for (index, drive) in drives.iter().enumerate() {
+        let reason = match probe(&**drive) {
+            Ok(Found::Empty) if others_know(index, &**drive) => NOT_MOUNTED.to_owned(),
             Ok(_) => continue,
-            Err(error @ DriveError::Io { .. }) if known.contains(&drive.place()) => error.to_string(),
+            Err(error @ DriveError::Io { .. }) if others_know(index, &**drive) => {
+                let reason = error.to_string();
+                first_error.get_or_insert(error);
+                reason
+            }
             Err(error) => return Err(error),
         };
-        broken.push(Broken { drive: drive.name(), place: drive.place(), reason });
-        drives.remove(index);
-        beside.remove(index);
+        broken.push((index, Broken { drive: drive.name(), place: drive.place(), reason }));
     }
-    broken.reverse();
-    Ok(broken)
+    if let Some(error) = first_error.filter(|_| broken.len() == drives.len()) {
+        return Err(error);
+    }
+    for (index, _) in broken.iter().rev() {
+        drives.remove(*index);
+        beside.remove(*index);
+    }
+    Ok(broken.into_iter().map(|(_, broken)| broken).collect())
 }
 
 enum Found {
