@@ -150,13 +150,11 @@ impl<'a> Finder<'a> {
         let reader = self.set.reader();
         let all: Ranges = std::iter::once(0..labels).collect();
         reader.read(&all, reader.at_a_time(0), &|_| false, &mut |piece, labels| {
-            let look = || -> Result<(), NonceError> {
-                if self.watch.stop() {
-                    return Err(NonceError::Stopped);
-                }
-                self.observe(&mut search, piece.labels.start, labels?, wrong)
+            result = match labels {
+                _ if self.watch.stop() => Err(NonceError::Stopped),
+                Ok(labels) => self.observe(&mut search, piece.labels.start, labels, wrong),
+                Err(error) => Err(error.into()),
             };
-            result = look();
             read += piece.labels.end - piece.labels.start;
             self.watch.event(Event::Checked { labels: read });
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
