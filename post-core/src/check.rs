@@ -38,7 +38,7 @@ use crate::sums::Sums;
 use crate::watch::{Event, Watch};
 
 /// How much is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Depth {
     /// Checksums only; no label is computed, except those of bad blocks that are to be repaired.
     Quick,
@@ -148,7 +148,7 @@ pub enum Found {
 pub struct Outcome {
     /// Labels that were looked at, by earlier runs of the same check too.
     pub checked: u64,
-    /// Labels among these that are bad, and all that can't be read.
+    /// Labels among these that are bad, all that can't be read, and, of a quick check, those of bad blocks.
     pub bad: u64,
     /// Bad ones that were written anew.
     pub repaired: u64,
@@ -332,7 +332,7 @@ impl<'a> Run<'a> {
         let claimed = claim(request, drives, found)?;
         let files = files(request, drives, &metadata, &layout, found)?;
         let what = What::new(request, &metadata.commitment(), &layout);
-        let (home, kept) = find_kept(drives, &claimed, what, request.seed)?;
+        let (home, kept) = find_kept(drives, &claimed, what, request.seed);
         let done = kept.done();
         let mut run = Self {
             request,

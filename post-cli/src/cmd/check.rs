@@ -158,6 +158,9 @@ fn tell_outcome(outcome: &Outcome, request: &Request, took: Duration, reporter: 
         _ if request.repair => format!(": {bad} are bad, {repaired} of them were repaired"),
         _ => format!(": {bad} are bad; --repair writes them anew"),
     };
+    if bad > 0 && matches!(request.depth, Depth::Fraction(_)) {
+        text += "; only --all finds all that are bad";
+    }
     if not_judged > 0 {
         text += &format!("; {not_judged} labels have no checksum");
     }

@@ -67,18 +67,12 @@ pub(super) fn files(
     Ok((files, problems))
 }
 
-/// What an earlier run kept of this check, and where to keep it from now on.
-pub(super) fn find_kept(
-    drives: &[Box<dyn Drive>],
-    claimed: &[bool],
-    what: What,
-    seed: u64,
-) -> Result<(Option<usize>, Kept), CheckError> {
+/// What an earlier run kept of this check, and where to keep it from now on. What can't be read was not kept.
+pub(super) fn find_kept(drives: &[Box<dyn Drive>], claimed: &[bool], what: What, seed: u64) -> (Option<usize>, Kept) {
     let mut usable = (0..drives.len()).filter(|drive| claimed[*drive]);
-    for drive in usable.clone() {
-        if let Some(kept) = Kept::of(&*drives[drive], &what)? {
-            return Ok((Some(drive), kept));
-        }
+    let kept = usable.clone().find_map(|drive| Some((drive, Kept::of(&*drives[drive], &what).ok()??)));
+    match kept {
+        Some((drive, kept)) => (Some(drive), kept),
+        None => (usable.next(), Kept::new(what, seed)),
     }
-    Ok((usable.next(), Kept::new(what, seed)))
 }

@@ -179,6 +179,7 @@ impl Run<'_> {
                     looked.labels.clone().collect()
                 };
                 looked.count = picked.len() as u64;
+                looked.lost = self.whole_sectors(file, &looked.lost);
                 let found = |index: u64| parts.iter().find_map(|part| Some((index, label_at(part, index)?)));
                 queue.labels.extend(picked.into_iter().filter_map(found));
                 queue.looked.push_back(looked);
@@ -188,6 +189,17 @@ impl Run<'_> {
         }
         self.finish(looked);
         Ok(())
+    }
+
+    /// The sectors that lost labels lie in: where one label can't be read its neighbours can't either, and a system that is to
+    /// write a part of a sector would have to read the rest.
+    fn whole_sectors(&self, file: u32, lost: &Ranges) -> Ranges {
+        let Range { start: first, end } = self.indices(file);
+        let widened = |range: Range<u64>| {
+            let start = first + (range.start - first) / SECTOR * SECTOR;
+            start..(first + (range.end - first).next_multiple_of(SECTOR)).min(end)
+        };
+        lost.iter().map(widened).collect()
     }
 
     /// Has the queued labels compared.

@@ -113,6 +113,9 @@ fn what_cannot_be_read_is_told_by_the_sector_and_written_anew() {
         assert_eq!(told(&found)[..2], unreadable);
         assert!(outcome.bad >= 512 && outcome.problems == 0 && !outcome.is_sound());
     }
+    // One label of a sector was asked for.
+    let (outcome, found) = run(&request(&set, Depth::Fraction(1e-9)), &spy.boxed());
+    assert_eq!((outcome.bad, told(&found)), (256, vec![(0..256, Cause::Unreadable, false)]));
     // The disk takes nothing: told, and gone past.
     let broken = Spy { is_broken: true, ..spy.clone() };
     let (outcome, found) = run(&repair(&set, Depth::All), &broken.boxed());
