@@ -195,16 +195,6 @@ fn labels(progress: &Progress) -> u64 {
     progress.iter().flat_map(BTreeMap::values).flatten().map(|stretch| stretch.end - stretch.start).sum()
 }
 
-/// How many labels on the drives are right, whether they count or not.
-fn right(drives: &[MemoryDrive]) -> u64 {
-    let files = drives.iter().flat_map(MemoryDrive::files);
-    let labels = files.map(|(file, bytes)| {
-        let pairs = bytes.chunks_exact(LABEL_BYTES).zip(JUDGE.files[&file].chunks_exact(LABEL_BYTES));
-        pairs.filter(|(there, judge)| there == judge).count() as u64
-    });
-    labels.sum()
-}
-
 /// Indices within each drive's files, to be compared one by one.
 fn flat(progress: &Progress) -> BTreeSet<(usize, u32, u64)> {
     let files = progress.iter().enumerate().flat_map(|(drive, files)| files.iter().map(move |file| (drive, file)));

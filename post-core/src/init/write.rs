@@ -189,7 +189,7 @@ impl Run<'_> {
 
     /// Settles the VRF nonce and writes the complete metadata to every drive that holds a file.
     pub(super) fn finish(&mut self, backend: &mut dyn Backend, watch: &dyn Watch) -> Result<(), InitError> {
-        match self.smallest()? {
+        match self.smallest(watch)? {
             Some(nonce) => self.metadata.set_nonce(&nonce),
             None if self.complete() && !self.has_nonce_past_end()? => {
                 let nonce = self.search_past_end(backend, watch)?;
@@ -239,16 +239,17 @@ impl Run<'_> {
 
     /// The smallest label of the set that is known: of all files that are there, and what the metadata of any drive
     /// names, which may lie in a file that is elsewhere.
-    fn smallest(&self) -> Result<Option<VrfNonce>, InitError> {
+    fn smallest(&mut self, watch: &dyn Watch) -> Result<Option<VrfNonce>, InitError> {
+        let mut named = BTreeSet::new();
+        for index in (0..self.drives.len()).filter(|index| !self.out.contains_key(index)).collect::<Vec<_>>() {
+            match self.drives[index].metadata() {
+                Ok(metadata) => named.extend(metadata.and_then(|metadata| metadata.nonce)),
+                Err(error) => self.go_on_without(Halt::Drive(index, error), watch)?,
+            }
+        }
         let found = self.files.values().filter_map(|state| state.search.best());
         let best = found.min_by_key(|nonce| (nonce.label, nonce.index));
         let mut search = self.new_search(best);
-        let mut named = BTreeSet::new();
-        for (index, drive) in self.drives.iter().enumerate() {
-            if !self.out.contains_key(&index) {
-                named.extend(drive.metadata()?.and_then(|metadata| metadata.nonce));
-            }
-        }
         // A nonce past the end only stands in for one that is missing.
         for index in named.range(..self.plan.layout.num_labels()) {
             search.candidate(*index)?;
