@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-per_case!(one_drive, two_drives, own_data);
+per_case!(one_drive, two_drives, own_data, interrupted_data);
 
 #[test]
 fn no_case_is_left_out() {
@@ -102,6 +102,32 @@ fn own_data(case: &Case) {
     let files: Vec<&Value> = lines.iter().map(|line| &line["file"]).collect();
     assert_eq!(files, ["proof.json", "other.json"]);
     assert!(lines.iter().all(|line| line["ok"] == true), "{lines:?}");
+}
+
+/// Data that another program left in the middle of a label, without a nonce, is taken over, finished and proven.
+fn interrupted_data(case: &Case) {
+    let root = temp();
+    let root = root.path();
+    write(root, "net.toml", case.network_toml());
+    let drive = root.join("drive");
+    copy_dir(&case.data_dir(), &drive);
+    edit_metadata(&drive, |keys| keys.retain(|key, _| FIXED_KEYS.contains(&key.as_str())));
+    let whole = expected_files(case);
+    let last = whole.len() - 1;
+    let cut = (whole[&last].len() as u64 * 2 / 3) | 7;
+    fs::File::options().write(true).open(drive.join(data_file(last))).unwrap().set_len(cut).unwrap();
+    if last > 1 {
+        fs::remove_file(drive.join(data_file(last - 1))).unwrap();
+    }
+    let events = init_case(case).add(&["--drive", "path=drive", "--json"]).run(root).exits(0).out;
+    let started = json_lines(&events).into_iter().find(|event| event["event"] == "started").unwrap();
+    let missing = if last > 1 { whole[&(last - 1)].len() as u64 / 16 } else { 0 };
+    let kept = whole.values().map(|file| file.len() as u64 / 16).sum::<u64>() - missing;
+    let kept = kept - (whole[&last].len() as u64 / 16 - cut / 16);
+    assert_eq!(started["labels"], kept, "whole labels are kept, and nothing else");
+    assert_same_files(&data_files(std::slice::from_ref(&drive)), &whole);
+    check_metadata(case, &drive);
+    check_proof(case, &prove_case(case).add(&["--data", "drive"]).run(root).exits(0).out);
 }
 
 fn expected_files(case: &Case) -> BTreeMap<usize, Vec<u8>> {

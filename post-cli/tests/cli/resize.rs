@@ -73,6 +73,29 @@ fn a_set_grows_and_shrinks() {
     assert!(prune().run(root).exits(0).err.contains("nothing is to be deleted"));
 }
 
+/// A set over five directories proves as in one, in whatever order and wherever they are mounted.
+#[test]
+fn drives_may_move() {
+    let root = world();
+    let root = root.path();
+    init(&["path=d0", "path=d1", "path=d2", "path=d3", "path=d4"], "5").run(root).exits(0);
+    let proof = prove(root, &["whole"]);
+    assert_eq!(prove(root, &["d0", "d1", "d2", "d3", "d4"]), proof);
+    assert_eq!(prove(root, &["d3", "d1", "d4", "d0", "d2"]), proof);
+    std::fs::create_dir(root.join("mnt")).unwrap();
+    for (from, to) in [("d0", "mnt/x"), ("d1", "y"), ("d2", "d0"), ("d4", "d1")] {
+        std::fs::rename(root.join(from), root.join(to)).unwrap();
+    }
+    assert_eq!(prove(root, &["d1", "mnt/x", "d0", "y", "d3"]), proof);
+    // Without one of them the others tell what is missing, and where it was.
+    let refused = Call::new(&["prove", "--network", "net.toml", "--challenge", &"ab".repeat(32), "--data"])
+        .add(&["mnt/x", "y", "d0", "d3"])
+        .run(root)
+        .exits(2);
+    let was = root.canonicalize().unwrap().join("d4");
+    assert!(refused.err.contains("postdata_4.bin") && refused.err.contains(was.to_str().unwrap()), "{refused:?}");
+}
+
 #[test]
 fn shards_are_merged() {
     let root = world();
