@@ -154,7 +154,7 @@ pub enum SetError {
     },
     /// The labels are not what identity and network say.
     #[error(
-        "the label at index {index} in {place} is not one of this set: the data was made for another --network, or is damaged; move that file away and run init again to have it made anew"
+        "the label at index {index} in {place} is not one of this set: the data was made for another --network, or is damaged; then `post check --all --repair` mends it"
     )]
     WrongLabel {
         /// Its index.

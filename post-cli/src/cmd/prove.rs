@@ -117,7 +117,7 @@ fn explain(set: &DataSet, invalid: &Invalid) -> String {
         other => return format!("the proof would be refused ({other}); check --network"),
     };
     format!(
-        "the proof would be refused ({invalid}): {place} holds a wrong label there, or the data was made for another network; check --network, move that file away and run init again to have it made anew"
+        "the proof would be refused ({invalid}): {place} holds a wrong label there, or the data was made for another network; check --network; `post check --all --repair` finds and mends wrong labels"
     )
 }
 
