@@ -6,14 +6,12 @@ use std::ops::{ControlFlow, Range};
 
 use crate::backend::checked::spot_check;
 use crate::backend::{Backend, Error, Info, LabelJob, Labels, Sink};
-use crate::drive::Drive;
+use crate::drive::{Drive, DriveError};
 use crate::identity::Commitment;
 use crate::label::{LABEL_BYTES, Label};
 use crate::plan::Layout;
 use crate::scan::{Hit, ScanJob};
-
-/// Labels read at a time, 1 MiB. Of each such part one label is computed once more.
-const READ_LABELS: u64 = 1 << 16;
+use crate::sums::{BLOCK_LABELS, Sums};
 
 /// Where labels of a set lie.
 pub(crate) struct Source<'a> {
@@ -52,8 +50,9 @@ pub(crate) struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    /// Hands on the labels of a file. One of each part is recomputed: labels of another network, and files that were mixed
-    /// up, are noticed at once.
+    /// Hands on the labels of a file, block by block. Each is held against the checksum that the source has of it, if it has
+    /// one: what a disk has changed is not to get new checksums that say it is right. And one label of each is recomputed:
+    /// labels of another network, and files that were mixed up, are noticed at once.
     fn copy(
         &self,
         job: &LabelJob<'_>,
@@ -61,24 +60,40 @@ impl Copying<'_> {
         indices: Range<u64>,
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, Error> {
-        let mut buffer = vec![[0; LABEL_BYTES]; READ_LABELS.min(indices.end - indices.start) as usize];
-        let first = self.source.layout.file_labels(file).start;
+        let held = self.source.layout.file_labels(file);
+        let drive = &*self.source.drives[self.source.place[&file]];
+        let unreadable = |error: DriveError| Error::Source { reason: error.to_string() };
+        let sums = Sums::of(drive, file).map_err(unreadable)?.unwrap_or_default();
+        let mut buffer = vec![[0; LABEL_BYTES]; BLOCK_LABELS.min(held.end - held.start) as usize];
         let mut at = indices.start;
         while at < indices.end {
-            let part = at..indices.end.min(at + READ_LABELS);
-            let labels: &mut [Label] = &mut buffer[..(part.end - part.start) as usize];
-            let drive = &self.source.drives[self.source.place[&file]];
-            drive
-                .read_at(file, (at - first) * LABEL_BYTES as u64, labels.as_flattened_mut())
-                .map_err(|error| Error::Source { reason: error.to_string() })?;
-            let checked = spot_check(job, &part, labels, "");
-            checked.map_err(|error| self.wrong(file, error))?;
+            // The whole block, also where only its end is still to be copied.
+            let first = (at - held.start) / BLOCK_LABELS * BLOCK_LABELS;
+            let block = held.start + first..held.end.min(held.start + first + BLOCK_LABELS);
+            let labels: &mut [Label] = &mut buffer[..(block.end - block.start) as usize];
+            drive.read_at(file, first * LABEL_BYTES as u64, labels.as_flattened_mut()).map_err(unreadable)?;
+            let labels: &[Label] = labels;
+            if sums.at(first, block.end - block.start).is_some_and(|sum| sum != Sums::sum(labels)) {
+                return Err(self.changed(file, &block));
+            }
+            let part = at..block.end.min(indices.end);
+            let labels = &labels[(part.start - block.start) as usize..(part.end - block.start) as usize];
+            spot_check(job, &part, labels, "").map_err(|error| self.wrong(file, error))?;
             at = part.end;
             if sink(part, labels).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn changed(&self, file: u32, labels: &Range<u64>) -> Error {
+        let (place, last) = (self.source.place_of(file), labels.end - 1);
+        let reason = format!(
+            "a label from {} to {last} in {place} has changed on disk since it was written; mend it with `post check --quick --repair` there",
+            labels.start
+        );
+        Error::Source { reason }
     }
 
     fn wrong(&self, file: u32, error: Error) -> Error {

@@ -125,14 +125,14 @@ pub trait Drive: Send + Sync {
     /// [`DriveError::Io`].
     fn read_at(&self, file: u32, offset: u64, buffer: &mut [u8]) -> Result<(), DriveError>;
 
-    /// Sets space aside for a file that is to have `bytes` bytes, so that a full disk is noticed before the work. The file
-    /// does not become longer. Where the system can't, nothing happens.
+    /// Sets space aside for a file that is there and is to have `bytes` bytes, so that a full disk is noticed before most of
+    /// the work. The file does not become longer. Where the system can't, nothing happens.
     ///
     /// # Errors
     /// [`DriveError::Io`] when there is not enough space.
     fn preallocate(&self, file: u32, bytes: u64) -> Result<(), DriveError>;
 
-    /// Writes all of `data` into a file, which is made when missing.
+    /// Writes all of `data` into a file. One that is missing is made by a write at its beginning; elsewhere that is an error.
     ///
     /// # Errors
     /// [`DriveError::Io`]; part of the data may have been written.
@@ -186,6 +186,15 @@ pub trait Drive: Send + Sync {
     /// # Errors
     /// [`DriveError::Io`].
     fn disk(&self) -> Result<u64, DriveError>;
+
+    /// Whether a data file is a link to one that lies elsewhere; false for one that isn't there.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn is_link(&self, file: u32) -> Result<bool, DriveError> {
+        let _ = file;
+        Ok(false)
+    }
 
     /// A place on the same drive for the files of a larger set, beside the one that is there. Nothing is made before it is
     /// claimed.

@@ -34,7 +34,7 @@ use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
 use crate::plan::{DriveSpace, Layout, Placement, PlanError};
 use crate::ranges::Ranges;
-use crate::set::{FileList, Problem, SetError, Survey, common_metadata, survey};
+use crate::set::{FileList, Problem, SetError, Survey, common_metadata, common_metadata_while_resized, survey};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
 use crate::watch::{Event, Watch};
 
@@ -130,6 +130,20 @@ pub enum InitError {
     WrongLabel {
         /// Its index.
         index: u64,
+        /// The file's name.
+        file: String,
+        /// The drive.
+        drive: String,
+    },
+    /// Data that no journal vouches for is not what the checksums beside it say.
+    #[error(
+        "a label from {from} to {to} in {file} in {drive} has changed on disk since it was written; mend it with `post check --quick --repair`"
+    )]
+    Changed {
+        /// The first label of the block.
+        from: u64,
+        /// The last.
+        to: u64,
         /// The file's name.
         file: String,
         /// The drive.
@@ -305,16 +319,42 @@ impl Plan {
 /// # Errors
 /// Every [`InitError`] but those of the work itself.
 pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<Plan, InitError> {
-    let (plan, placement) = look(request, drives, quotas)?;
+    prepare_in(request, drives, quotas, Stage::Set)
+}
+
+/// What calls for labels.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// A set that is made or continued.
+    Set,
+    /// A set whose size has just changed: drives still say that it is on its way.
+    Resized,
+}
+
+fn prepare_in(
+    request: &Request,
+    drives: &[Box<dyn Drive>],
+    quotas: &[Option<u64>],
+    stage: Stage,
+) -> Result<Plan, InitError> {
+    let (plan, placement) = look(request, drives, quotas, stage)?;
     placement.all()?;
     plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].check_writable())?;
     Ok(plan)
 }
 
 /// What [`prepare`] decides, also where there is no room for every file: the plan is then of those that have a place.
-fn look(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<(Plan, Placement), InitError> {
+fn look(
+    request: &Request,
+    drives: &[Box<dyn Drive>],
+    quotas: &[Option<u64>],
+    stage: Stage,
+) -> Result<(Plan, Placement), InitError> {
     let layout = request.layout()?;
-    let existing = common_metadata(drives)?;
+    let existing = match stage {
+        Stage::Set => common_metadata(drives)?,
+        Stage::Resized => common_metadata_while_resized(drives)?,
+    };
     if let Some((key, wanted, there)) = existing.as_ref().and_then(|there| request.metadata().difference(there)) {
         return Err(InitError::OtherSet { key, wanted, there });
     }
@@ -333,7 +373,8 @@ fn look(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) ->
         spaces.push(DriveSpace { quota, free, filesystem, held, planned: map.planned(index) });
     }
     let files = request.files.clone().unwrap_or(0..layout.num_files());
-    let waiting = waiting_files(request, &files, &survey, &map);
+    let places: BTreeSet<String> = drives.iter().map(|drive| drive.place()).collect();
+    let waiting = waiting_files(request, &files, &survey, &map, &places);
     let elsewhere = waiting.iter().flat_map(|waiting| waiting.files.iter().copied()).collect();
     let placement = Placement::new(&layout, files.clone(), &elsewhere, &spaces)?;
     let place = placement.place().clone();
@@ -342,11 +383,20 @@ fn look(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) ->
 
 /// The files of a run that are on drives which are not there, as far as maps tell. Whoever names files wants them made, even
 /// if a drive that is not named may have them; those of a broken one that is named wait.
-fn waiting_files(request: &Request, files: &Range<u32>, survey: &Survey, map: &SetMap) -> Vec<Waiting> {
+fn waiting_files(
+    request: &Request,
+    files: &Range<u32>,
+    survey: &Survey,
+    map: &SetMap,
+    places: &BTreeSet<String>,
+) -> Vec<Waiting> {
     let wait = |member: &Member| {
         let broken = request.broken.iter().find(|broken| broken.place == member.place);
         let reason = match (broken, &request.files) {
             (Some(broken), _) => broken.reason.clone(),
+            (None, None) if places.contains(&member.place) => {
+                "another one is in its place now; name the files with --files to have them made again".into()
+            }
             (None, None) => "it was not named; name it, or name its files with --files to have them made again".into(),
             (None, Some(_)) => return None,
         };
@@ -369,11 +419,40 @@ pub fn init(
     backend: &mut dyn Backend,
     watch: &dyn Watch,
 ) -> Result<Outcome, InitError> {
+    run_in(request, drives, quotas, Stage::Set, backend, watch)
+}
+
+/// Settles what depends on the whole set after its size has changed: nonce, maps, files that nobody vouches for. No file
+/// is made: all of them have to be there.
+///
+/// # Errors
+/// Those of [`init`], and [`SetError::Problems`] when something is missing.
+pub(crate) fn settle(
+    request: &Request,
+    drives: &[Box<dyn Drive>],
+    backend: &mut dyn Backend,
+    watch: &dyn Watch,
+) -> Result<Outcome, InitError> {
+    let problems = survey(drives, &request.metadata().commitment(), &request.layout()?)?.problems;
+    if !problems.is_empty() {
+        return Err(SetError::Problems(problems).into());
+    }
+    run_in(request, drives, &[], Stage::Resized, backend, watch)
+}
+
+fn run_in(
+    request: &Request,
+    drives: &[Box<dyn Drive>],
+    quotas: &[Option<u64>],
+    stage: Stage,
+    backend: &mut dyn Backend,
+    watch: &dyn Watch,
+) -> Result<Outcome, InitError> {
     let mut claimed = BTreeSet::new();
     // Looking takes time, in which another process may have written, or free space changed: what counts is what is seen
     // when all drives in use are claimed.
     let mut run = loop {
-        let run = Run::new(request, drives, prepare(request, drives, quotas)?)?;
+        let run = Run::new(request, drives, prepare_in(request, drives, quotas, stage)?)?;
         let wanted = run.plan.drives_in_use();
         if wanted.is_subset(&claimed) {
             break run;

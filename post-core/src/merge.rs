@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::backend::Backend;
 use crate::copying::{Copying, Source};
 use crate::drive::Drive;
+use crate::identity::Commitment;
 use crate::init::{InitError, Outcome, Request, init, prepare};
 use crate::journal::Journal;
 use crate::metadata::Metadata;
@@ -93,7 +94,7 @@ impl Shards {
     ) -> Result<Outcome, InitError> {
         // Refused before anything is written.
         prepare(request, into, quotas)?;
-        refuse_other_cost(&self.drives, &self.metadata, &self.layout, request.params.scrypt.n)?;
+        refuse_other_cost(&self.drives, &self.metadata.commitment(), request.params.scrypt.n)?;
         let place = self.survey.files.iter().map(|(file, (drive, _))| (*file, *drive)).collect();
         let commitment = self.metadata.commitment();
         let source = Source { commitment, layout: self.layout, drives: &self.drives, place };
@@ -118,15 +119,24 @@ pub(crate) fn request(metadata: &Metadata, params: NetworkParams) -> Request {
 /// Labels of another cost are wrong labels; only journals tell it.
 pub(crate) fn refuse_other_cost(
     drives: &[Box<dyn Drive>],
-    metadata: &Metadata,
-    layout: &Layout,
+    commitment: &Commitment,
     wanted: u32,
 ) -> Result<(), InitError> {
     for drive in drives {
-        let journal = Journal::of(&**drive)?.filter(|journal| journal.is_of(&metadata.commitment(), layout));
-        if let Some(there) = journal.map(|journal| journal.scrypt_n).filter(|there| *there != wanted) {
+        let journal = Journal::of(&**drive)?.filter(|journal| journal.commitment == commitment.0);
+        let there = journal.filter(|journal| !journal.files.is_empty()).map(|journal| journal.scrypt_n);
+        if let Some(there) = there.filter(|there| *there != wanted) {
             return Err(InitError::OtherCost { drive: drive.name(), wanted, there });
         }
     }
     Ok(())
+}
+
+/// Units of another size make another set.
+pub(crate) fn refuse_other_units(metadata: &Metadata, params: &NetworkParams) -> Result<(), InitError> {
+    let (there, wanted) = (metadata.labels_per_unit, params.labels_per_unit);
+    if there == wanted {
+        return Ok(());
+    }
+    Err(InitError::OtherSet { key: "LabelsPerUnit", wanted: wanted.to_string(), there: there.to_string() })
 }

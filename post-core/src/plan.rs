@@ -14,7 +14,12 @@ const MAX_FILES: u64 = 1 << 20;
 
 /// Kept free on each drive for metadata and journal, and for the copies that replace them.
 const RESERVE: u64 = 64 * 1024;
-const RESERVE_PER_FILE: u64 = 128;
+const RESERVE_PER_FILE: u64 = 512;
+
+/// The checksums beside a data file: 16 bytes for each MiB of it, in whole blocks of a filesystem.
+fn sums_bytes(file_bytes: u64) -> u64 {
+    (file_bytes >> 20) * 16 / 4096 * 4096 + if file_bytes >> 20 > 0 { 4096 } else { 0 }
+}
 
 /// Why there is no plan.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,14 +6,15 @@ use std::fmt;
 use crate::backend::Backend;
 use crate::drive::{Drive, DriveError, Record, Remove, Role};
 use crate::identity::Commitment;
-use crate::init::{InitError, Outcome, init};
+use crate::init::{InitError, Outcome, settle};
 use crate::journal::Journal;
-use crate::merge::request;
+use crate::merge::{refuse_other_cost, refuse_other_units, request};
 use crate::metadata::Metadata;
 use crate::params::NetworkParams;
 use crate::plan::Layout;
-use crate::resize::{Resize, any_metadata, journal_after, no_metadata, resized};
-use crate::set::{Problem, SetError, common_metadata, survey};
+use crate::reader::Reader;
+use crate::resize::{Resize, journal_after, no_metadata, resized};
+use crate::set::{Problem, SetError, common_metadata, spot_check, survey};
 use crate::watch::Watch;
 
 /// What goes. Drives are named by their index.
@@ -87,6 +88,28 @@ pub enum PruneError {
     /// The set can't be used, or what is left of it could not be settled.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// A journal and the metadata contradict each other.
+    #[error(
+        "{drive} was filled for a set of {num_labels} labels, which is not what its {} says; restore that from a copy first",
+        Metadata::FILE_NAME
+    )]
+    Contradiction {
+        /// The drive.
+        drive: String,
+        /// What the journal says.
+        num_labels: u64,
+    },
+    /// A data file that is a link.
+    #[error("{file} in {drive} is a link; prune where the files themselves lie")]
+    Link {
+        /// The file.
+        file: String,
+        /// The drive.
+        drive: String,
+    },
+    /// What was named and what there is now are not the same.
+    #[error("the set has changed since its files were looked at; nothing was deleted, run the same command again")]
+    Changed,
     /// More units are `grow`'s.
     #[error("the set has {there} units, it can't be pruned to {wanted}; to add units use `post grow --units {wanted}`")]
     NoPruning {
@@ -138,7 +161,7 @@ impl<'a> Pruning<'a> {
     ) -> Result<Self, PruneError> {
         let metadata = match Resize::any(drives)? {
             // An earlier pruning to the same size was interrupted.
-            Some(Resize { from, to }) if to < from && units == Some(to) => resized(&any_metadata(drives)?, from),
+            Some(resize) if resize.to < resize.from && units == Some(resize.to) => resize.metadata(drives)?,
             Some(Resize { from, to }) => return Err(SetError::Resizing { from, to }.into()),
             None => common_metadata(drives)?.ok_or_else(|| no_metadata(drives))?,
         };
@@ -154,17 +177,25 @@ impl<'a> Pruning<'a> {
     fn find(&self) -> Result<Vec<Item>, PruneError> {
         let (old, new) = (self.layout(self.metadata.num_units)?, self.layout(self.units)?);
         let survey = survey(self.drives, &self.metadata.commitment(), &old)?;
-        if let Some(twice) = survey.problems.iter().find(|problem| matches!(problem, Problem::Twice { .. })) {
-            return Err(SetError::Problems(vec![twice.clone()]).into());
+        let problems: Vec<Problem> =
+            survey.problems.into_iter().filter(|problem| self.stands_in_the_way(problem, &new)).collect();
+        if !problems.is_empty() {
+            return Err(SetError::Problems(problems).into());
         }
         let mut items = Vec::new();
         for (drive, on) in self.drives.iter().enumerate() {
+            self.refuse_contradiction(&**on, [&old, &new])?;
             for (file, bytes) in on.held()? {
                 let left = new.file_bytes(file);
                 if file >= new.num_files() {
                     items.push(Item::File { drive, file, bytes });
                 } else if bytes > left {
                     items.push(Item::End { drive, file, bytes, left });
+                } else {
+                    continue;
+                }
+                if on.is_link(file)? {
+                    return Err(PruneError::Link { file: Layout::file_name(file), drive: on.name() });
                 }
             }
             for (name, bytes) in self.removers[drive].spare()? {
@@ -172,6 +203,31 @@ impl<'a> Pruning<'a> {
             }
         }
         Ok(items)
+    }
+
+    /// A set that gives units up has to be whole as far as it stays: else what is left could never be settled. Whose files
+    /// they are has to be certain in any case.
+    fn stands_in_the_way(&self, problem: &Problem, new: &Layout) -> bool {
+        let shrinks = self.units < self.metadata.num_units;
+        match problem {
+            Problem::Twice { .. } | Problem::NoMetadata { .. } => true,
+            Problem::LeftOver { .. } => false,
+            Problem::Missing(files) | Problem::Elsewhere { files, .. } => {
+                shrinks && files.iter().any(|file| *file < new.num_files())
+            }
+            Problem::Unfinished { file, .. } => shrinks && *file < new.num_files(),
+            Problem::WrongSize { file, got, .. } => shrinks && *got < new.file_bytes(*file),
+        }
+    }
+
+    /// What a drive was filled for says more than metadata, which may be an old copy.
+    fn refuse_contradiction(&self, drive: &dyn Drive, sizes: [&Layout; 2]) -> Result<(), PruneError> {
+        let journal = Journal::of(drive)?.filter(|journal| journal.commitment == self.metadata.commitment().0);
+        let num_labels = journal.filter(|journal| !journal.files.is_empty()).map(|journal| journal.num_labels);
+        match num_labels.filter(|labels| sizes.iter().all(|layout| layout.num_labels() != *labels)) {
+            Some(num_labels) => Err(PruneError::Contradiction { drive: drive.name(), num_labels }),
+            None => Ok(()),
+        }
     }
 
     fn layout(&self, units: u32) -> Result<Layout, SetError> {
@@ -207,8 +263,21 @@ impl<'a> Pruning<'a> {
         watch: &dyn Watch,
     ) -> Result<Outcome, PruneError> {
         let request = request(&resized(&self.metadata, self.units), params);
-        request.layout()?;
+        let (layout, commitment) = (request.layout()?, self.metadata.commitment());
+        refuse_other_units(&self.metadata, &request.params)?;
+        refuse_other_cost(self.drives, &commitment, request.params.scrypt.n)?;
         self.drives.iter().try_for_each(|drive| drive.claim(Role::Writer))?;
+        // What counts is what is seen now that nobody else writes.
+        let now = Self::new(self.drives, self.removers, Some(self.units))?;
+        if now.items != self.items || now.metadata.num_units != self.metadata.num_units {
+            return Err(PruneError::Changed);
+        }
+        let stays = survey(self.drives, &commitment, &layout)?;
+        let place = stays.files.iter().filter(|(file, _)| **file < layout.num_files());
+        let place = place.filter(|(file, (_, bytes))| *bytes >= layout.file_bytes(**file));
+        let place = place.map(|(file, (drive, _))| (*file, *drive)).collect();
+        let reader = Reader { layout, drives: self.drives, place: &place };
+        spot_check(&reader, &commitment, request.params.scrypt, backend)?;
         if self.units < self.metadata.num_units {
             self.shrink_records()?;
         }
@@ -224,8 +293,15 @@ impl<'a> Pruning<'a> {
             }
         }
         self.drives.iter().try_for_each(|drive| drive.unstage())?;
+        let outcome = if survey(self.drives, &commitment, &layout)?.problems.is_empty() {
+            settle(&request, self.drives, backend, watch)?
+        } else {
+            // A part of a set, or one with gaps: nothing that depends on the whole is known.
+            let set_bytes = layout.bytes();
+            Outcome { made: 0, labels: layout.num_labels(), set_bytes, complete: false, nonce: self.metadata.nonce }
+        };
         self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Resize))?;
-        Ok(init(&request, self.drives, &[], backend, watch)?)
+        Ok(outcome)
     }
 
     /// Before the first file goes, every drive knows that and to which size. Whoever comes after a crash does it all again.

@@ -42,6 +42,26 @@ impl Resize {
         Ok(None)
     }
 
+    /// The metadata of the old size. In the middle of a change drives differ in the size, and in nothing else.
+    pub(crate) fn metadata(&self, drives: &[Box<dyn Drive>]) -> Result<Metadata, SetError> {
+        let mut common: Option<(Metadata, String)> = None;
+        for drive in drives {
+            let Some(metadata) = drive.metadata()? else { continue };
+            let on_the_way = metadata.num_units == self.from || metadata.num_units == self.to;
+            let metadata = if on_the_way { resized(&metadata, self.from) } else { metadata };
+            match &common {
+                None => common = Some((metadata, drive.name())),
+                Some((first, name)) => {
+                    if let Some((key, a, b)) = first.difference(&metadata) {
+                        let difference = format!("{key} is {a} in one and {b} in the other");
+                        return Err(SetError::Mixed { first: name.clone(), second: drive.name(), difference });
+                    }
+                }
+            }
+        }
+        common.map(|(metadata, _)| metadata).ok_or_else(|| no_metadata(drives))
+    }
+
     /// Says it on a drive.
     pub(crate) fn store(&self, drive: &dyn Drive) -> Result<(), DriveError> {
         let body = serde_json::to_string(self);
@@ -91,16 +111,6 @@ pub(crate) fn journal_after(
         journal.get_or_insert_with(|| Journal { files: Default::default(), ..staged }).files.extend(files);
     }
     Ok(journal)
-}
-
-/// The metadata of any drive: in the middle of a change of size they differ in that.
-pub(crate) fn any_metadata(drives: &[Box<dyn Drive>]) -> Result<Metadata, SetError> {
-    for drive in drives {
-        if let Some(metadata) = drive.metadata()? {
-            return Ok(metadata);
-        }
-    }
-    Err(no_metadata(drives))
 }
 
 pub(crate) fn no_metadata(drives: &[Box<dyn Drive>]) -> SetError {

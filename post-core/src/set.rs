@@ -16,7 +16,7 @@ use crate::reader::Reader;
 use crate::resize::Resize;
 
 /// Files that a spot check looks at, at most: a fraction of a second's work.
-const SPOT_CHECKED_FILES: u32 = 128;
+const SPOT_CHECKED_FILES: usize = 128;
 
 /// One thing that keeps a set from being whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,6 +197,11 @@ pub enum SetError {
 /// [`SetError::Drive`] or [`SetError::Mixed`].
 pub fn common_metadata(drives: &[Box<dyn Drive>]) -> Result<Option<Metadata>, SetError> {
     Resize::refuse(drives)?;
+    common_metadata_while_resized(drives)
+}
+
+/// The same, where a change of size is about to end.
+pub(crate) fn common_metadata_while_resized(drives: &[Box<dyn Drive>]) -> Result<Option<Metadata>, SetError> {
     let mut common: Option<(Metadata, String)> = None;
     for drive in drives {
         let Some(metadata) = drive.metadata()? else {
@@ -315,19 +320,7 @@ impl DataSet {
     /// # Errors
     /// [`SetError::WrongLabel`], [`SetError::Drive`], [`SetError::Backend`].
     pub fn spot_check(&self, scrypt: ScryptParams, backend: &mut dyn Backend) -> Result<(), SetError> {
-        let files = self.layout.num_files();
-        let step = files.div_ceil(SPOT_CHECKED_FILES).max(1);
-        let indices = (0..files).step_by(step as usize).map(|file| self.layout.file_labels(file).end - 1);
-        let list: Vec<_> = indices.map(|index| (self.metadata.commitment(), index)).collect();
-        let expected = label_list(backend, scrypt, &list)?;
-        for ((_, index), expected) in list.into_iter().zip(expected) {
-            let mut label = [[0; LABEL_BYTES]];
-            self.read(index, &mut label)?;
-            if label[0] != expected {
-                return Err(SetError::WrongLabel { index, place: self.place_of(index) });
-            }
-        }
-        Ok(())
+        spot_check(&self.reader(), &self.metadata.commitment(), scrypt, backend)
     }
 
     /// What the set says about itself.
@@ -378,6 +371,30 @@ impl DataSet {
         }
         Ok(filled)
     }
+}
+
+/// Recomputes the last label of every file that is there; of some, where there are many.
+pub(crate) fn spot_check(
+    reader: &Reader<'_>,
+    commitment: &Commitment,
+    scrypt: ScryptParams,
+    backend: &mut dyn Backend,
+) -> Result<(), SetError> {
+    let step = reader.place.len().div_ceil(SPOT_CHECKED_FILES).max(1);
+    let indices = reader.place.keys().step_by(step).map(|file| reader.layout.file_labels(*file).end - 1);
+    let list: Vec<_> = indices.map(|index| (*commitment, index)).collect();
+    let expected = label_list(backend, scrypt, &list)?;
+    for ((_, index), expected) in list.into_iter().zip(expected) {
+        let Some(piece) = reader.layout.pieces(index..index + 1).next() else { continue };
+        let drive = &reader.drives[reader.place[&piece.file]];
+        let mut label = [0; LABEL_BYTES];
+        drive.read_at(piece.file, piece.offset, &mut label)?;
+        if label != expected {
+            let place = format!("{} in {}", Layout::file_name(piece.file), drive.name());
+            return Err(SetError::WrongLabel { index, place });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

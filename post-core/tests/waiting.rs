@@ -43,7 +43,7 @@ fn expected(file: u64) -> Vec<u8> {
 fn run(mut request: Request, dirs: &[&Path], watch: &dyn Watch) -> Result<Outcome, InitError> {
     let mut drives: Vec<Box<dyn Drive>> = dirs.iter().map(|dir| Box::new(DirDrive::planned(dir)) as _).collect();
     let mut quotas = vec![None; drives.len()];
-    request.broken = set_aside(&mut drives, &mut quotas)?;
+    request.broken = set_aside(&mut drives, &mut quotas, request.files.as_ref())?;
     init(&request, &drives, &quotas, &mut Batches { cpu: Cpu::new(1).unwrap(), size: 37 }, watch)
 }
 

@@ -70,7 +70,7 @@ fn make(mut args: Args, reporter: &Arc<Reporter>) -> Result<()> {
     let params = args.network.resolve()?;
     refuse_repeated_drives(&args.drives)?;
     let mut drives = open_drives(&args.drives);
-    let broken = set_aside(&mut drives, &mut args.drives)?;
+    let broken = set_aside(&mut drives, &mut args.drives, args.files.as_ref())?;
     let quotas: Vec<Option<u64>> = args.drives.iter().map(|drive| drive.size).collect();
     let existing = common_metadata(&drives)?;
     let identity = find_identity(&args, &drives, existing.as_ref().map(|metadata| metadata.node_id))?;
@@ -243,6 +243,9 @@ fn find_identity(args: &Args, drives: &[Box<dyn Drive>], in_metadata: Option<Nod
                     drive.name()
                 );
             }
+        }
+        if args.files.is_some() {
+            bail!("nothing says whose set these --files are part of; give its --node-id or --key");
         }
         return Ok(Identity::Made(IdentityKey::generate()?));
     };

@@ -62,7 +62,7 @@ pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
     let params = args.network.resolve()?;
     refuse_repeated_drives(&args.drives)?;
     let mut drives = open_drives(&args.drives);
-    let broken = set_aside(&mut drives, &mut args.drives)?;
+    let broken = set_aside(&mut drives, &mut args.drives, args.files.as_ref())?;
     let space = Space::new(&args, params, broken, &drives)?;
     devices::check_named(&args.compute)?;
     machine::open_cpu(&args.compute)?;

@@ -111,7 +111,9 @@ impl DirDrive {
         Ok(handle)
     }
 
-    fn open_for_writing(&self, file: u32) -> Result<Arc<File>, DriveError> {
+    /// A file that is there; one that isn't is made only if `may_make`. What was moved away in the middle of the work must not
+    /// come back as a file with a hole.
+    fn open_for_writing(&self, file: u32, may_make: bool) -> Result<Arc<File>, DriveError> {
         let mut writing = lock(&self.writing);
         if let Some(written) = writing.get(&file) {
             return Ok(Arc::clone(written));
@@ -125,7 +127,7 @@ impl DirDrive {
         let path = self.file_path(file);
         // Never truncated: what an earlier run wrote stays.
         let handle = match OpenOptions::new().write(true).open(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => File::create_new(&path),
+            Err(e) if e.kind() == ErrorKind::NotFound && may_make => File::create_new(&path),
             handle => handle,
         };
         let handle = Arc::new(handle.map_err(|e| io("open", &path, e))?);
@@ -267,18 +269,18 @@ impl Drive for DirDrive {
     }
 
     fn preallocate(&self, file: u32, bytes: u64) -> Result<(), DriveError> {
-        let handle = self.open_for_writing(file)?;
+        let handle = self.open_for_writing(file, false)?;
         sys::preallocate(&handle, bytes).map_err(|e| io("set space aside for", &self.file_path(file), e))
     }
 
     fn write_at(&self, file: u32, offset: u64, data: &[u8]) -> Result<(), DriveError> {
-        let handle = self.open_for_writing(file)?;
+        let handle = self.open_for_writing(file, offset == 0)?;
         sys::write_all_at(&handle, data, offset).map_err(|e| io("write", &self.file_path(file), e))
     }
 
     fn sync(&self, file: u32) -> Result<(), DriveError> {
         // Another process may have written what we adopt, so a file that we have not written is opened and synced too.
-        self.open_for_writing(file)?;
+        self.open_for_writing(file, false)?;
         let written = lock(&self.writing).remove(&file);
         written.map_or(Ok(()), |written| self.sync_written(file, &written))
     }
@@ -335,6 +337,14 @@ impl Drive for DirDrive {
     fn disk(&self) -> Result<u64, DriveError> {
         let path = self.existing_ancestor();
         sys::disk_id(path).map_err(|e| io("look at", path, e))
+    }
+
+    fn is_link(&self, file: u32) -> Result<bool, DriveError> {
+        let path = self.file_path(file);
+        match std::fs::symlink_metadata(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            about => Ok(about.map_err(|e| io("look at", &path, e))?.is_symlink()),
+        }
     }
 
     fn stage(&self) -> Result<Box<dyn Drive>, DriveError> {

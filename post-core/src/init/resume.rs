@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
             Journal::of(drive)?.filter(|journal| journal.is_of(&self.metadata.commitment(), &self.plan.layout));
         let wanted = self.request.params.scrypt.n;
         match journal {
-            Some(journal) if journal.scrypt_n != wanted => {
+            Some(journal) if journal.scrypt_n != wanted && !journal.files.is_empty() => {
                 Err(InitError::OtherCost { drive: drive.name(), wanted, there: journal.scrypt_n })
             }
             journal => Ok(journal),
@@ -231,6 +231,10 @@ impl<'a> Run<'a> {
             at += count;
             *read += count;
             watch.event(Event::VrfRescan { labels: *read });
+        }
+        if let Some(labels) = sums.changed_since(&*self.drives[drive], file)? {
+            let (file, drive) = (Layout::file_name(file), self.drives[drive].name());
+            return Err(InitError::Changed { from: first + labels.start, to: first + labels.end - 1, file, drive });
         }
         if let Some(state) = self.files.get_mut(&file) {
             (state.search, state.sums) = (search, sums);

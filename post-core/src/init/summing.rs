@@ -59,6 +59,16 @@ impl FileSums {
         }
     }
 
+    /// The first block that is not what a drive's checksums say, as labels of the file: after the journal was lost, say.
+    pub(super) fn changed_since(&self, drive: &dyn Drive, file: u32) -> Result<Option<Range<u64>>, DriveError> {
+        let (Some(summing), Some(kept)) = (&self.summing, Sums::of(drive, file)?) else { return Ok(None) };
+        let seen = summing.sums();
+        let differs = |(labels, sum): &(Range<u64>, _)| {
+            kept.at(labels.start, labels.end - labels.start).is_some_and(|kept| kept != *sum)
+        };
+        Ok(seen.blocks().find(differs).map(|(labels, _)| labels))
+    }
+
     /// What was written is durable: what is stale is read back, and the record replaced if there is something new.
     pub(super) fn keep(&mut self, drive: &dyn Drive, file: u32, full: u64) -> Result<(), DriveError> {
         let Some(summing) = &mut self.summing else { return Ok(()) };

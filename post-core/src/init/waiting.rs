@@ -5,6 +5,7 @@
 //! what waits for what, as an error, so that nobody takes the set for whole.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::{InitError, Run};
 use crate::drive::{Drive, DriveError};
@@ -44,14 +45,18 @@ impl fmt::Display for Waiting {
     }
 }
 
-const NOT_MOUNTED: &str = "it is empty, most likely its disk is not mounted; mount it, or leave it out and name its files with --files to have them made again";
+const NOT_MOUNTED: &str = "it is empty, most likely its disk is not mounted; mount it, or, if a new disk is in its place, name the files with --files to have them made again";
 
 /// Takes out of `drives`, and out of what belongs to each, those that can't be used now though another drive's map knows
-/// them: broken, read-only, or empty because nothing is mounted there.
+/// them: broken, read-only, or empty because nothing is mounted there. Whoever names `files` knows that a drive is empty.
 ///
 /// # Errors
 /// [`DriveError`] of a drive that no map knows: most likely a mistake in the call.
-pub fn set_aside<T>(drives: &mut Vec<Box<dyn Drive>>, beside: &mut Vec<T>) -> Result<Vec<Broken>, DriveError> {
+pub fn set_aside<T>(
+    drives: &mut Vec<Box<dyn Drive>>,
+    beside: &mut Vec<T>,
+    files: Option<&Range<u32>>,
+) -> Result<Vec<Broken>, DriveError> {
     let places: Vec<Vec<String>> = drives.iter().map(|drive| map::places(&**drive).unwrap_or_default()).collect();
     // What a drive says of itself does not count: alone it has to be usable.
     let others_know = |index: usize, drive: &dyn Drive| {
@@ -62,7 +67,7 @@ pub fn set_aside<T>(drives: &mut Vec<Box<dyn Drive>>, beside: &mut Vec<T>) -> Re
     let mut first_error = None;
     for (index, drive) in drives.iter().enumerate() {
         let reason = match probe(&**drive) {
-            Ok(Found::Empty) if others_know(index, &**drive) => NOT_MOUNTED.to_owned(),
+            Ok(Found::Empty) if files.is_none() && others_know(index, &**drive) => NOT_MOUNTED.to_owned(),
             Ok(_) => continue,
             Err(error @ DriveError::Io { .. }) if others_know(index, &**drive) => {
                 let reason = error.to_string();

@@ -95,10 +95,10 @@ impl Run<'_> {
             let full = self.plan.layout.file_bytes(piece.file);
             let Some(state) = self.files.get_mut(&piece.file) else { continue };
             let drive = &self.drives[state.drive];
+            drive.write_at(piece.file, piece.offset, labels.as_flattened()).on(state.drive)?;
             if !std::mem::replace(&mut state.allocated, true) {
                 drive.preallocate(piece.file, full).on(state.drive)?;
             }
-            drive.write_at(piece.file, piece.offset, labels.as_flattened()).on(state.drive)?;
             state.sums.written(piece.offset / LABEL_BYTES as u64, labels);
             let observed = state.search.observe(piece.labels.start, labels);
             observed.map_err(|error| InitError::of_search(error, wrong))?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::{DriveSpace, Layout, PlanError, RESERVE, RESERVE_PER_FILE, Room};
+use super::{DriveSpace, Layout, PlanError, RESERVE, RESERVE_PER_FILE, Room, sums_bytes};
 use crate::label::LABEL_BYTES;
 
 /// A drive for every file that has room somewhere. Drives are named by their index, sizes are in bytes.
@@ -37,7 +37,8 @@ impl Placement {
         for (index, drive) in drives.iter().enumerate() {
             for (&file, &bytes) in &drive.held {
                 let full = layout.file_bytes(file);
-                room.take(index, full, full.saturating_sub(bytes));
+                let lacking = full.saturating_sub(bytes);
+                room.take(index, full, lacking + if lacking > 0 { sums_bytes(full) } else { 0 });
                 if files.contains(&file) {
                     place.insert(file, index);
                 }
@@ -50,7 +51,7 @@ impl Placement {
             let planned = (0..drives.len()).find(|drive| drives[*drive].planned.contains(&file));
             match planned.filter(|drive| room.has(*drive, bytes)).or_else(|| room.emptiest(bytes)) {
                 Some(drive) => {
-                    room.take(drive, bytes, bytes);
+                    room.take(drive, bytes, bytes + sums_bytes(bytes));
                     place.insert(file, drive);
                 }
                 None => {

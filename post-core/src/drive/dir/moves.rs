@@ -17,7 +17,8 @@ const STAGE: &str = "grow";
 const ASIDE: &str = "replaced";
 
 /// What belongs to a stage beside data files.
-const OF_A_STAGE: [&str; 8] = ["journal", "map", "check", "proof", "resize", "lock", "lock.proof", "record.new"];
+const OF_A_STAGE: [&str; 9] =
+    ["journal", "map", "check", "proof", "resize", "lock", "lock.proof", "record.new", "proof.new"];
 
 impl DirDrive {
     pub(super) fn stage_path(&self) -> PathBuf {
@@ -100,7 +101,11 @@ fn clear_stage(stage: &Path) -> Result<(), DriveError> {
         gone(&file, std::fs::remove_file(&file))?;
     }
     for folder in [&sums, &own, &stage.to_path_buf()] {
-        gone(folder, std::fs::remove_dir(folder))?;
+        match std::fs::remove_dir(folder) {
+            // Somebody else's file is in it.
+            Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => {}
+            removed => gone(folder, removed)?,
+        }
     }
     Ok(())
 }
