@@ -344,9 +344,162 @@ fn wrong_labels_of_a_shard_are_not_taken_over() {
     for (shard, files) in shards.iter().zip([0..3, 3..7]) {
         make(std::slice::from_ref(shard), &Request { files: Some(files), ..request(3) });
     }
-    // All of a file, so that the look at one label finds it.
-    std::fs::write(shards[1].join("postdata_4.bin"), vec![1; 4800]).unwrap();
+    // The checksums beside it tell of a single label.
+    let path = shards[1].join("postdata_4.bin");
+    let right = std::fs::read(&path).unwrap();
+    let mut bytes = right.clone();
+    bytes[16 * 77] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let refused = merge(&shards, &open(&dirs(root.path(), &["into"])));
+    let Err(InitError::Backend(Error::Source { reason })) = refused else { panic!("{refused:?}") };
+    assert!(reason.contains("postdata_4.bin") && reason.contains("has changed on disk"), "{reason}");
+    // Without them a look at one label of each part has to do.
+    std::fs::write(&path, vec![1; 4800]).unwrap();
+    std::fs::remove_file(shards[1].join(".post/sums/4")).unwrap();
     let refused = merge(&shards, &open(&dirs(root.path(), &["into"])));
     let Err(InitError::Backend(Error::Source { reason })) = refused else { panic!("{refused:?}") };
     assert!(reason.contains("postdata_4.bin") && reason.contains("check --repair"), "{reason}");
+    // Mended, the same command goes on.
+    std::fs::write(&path, right).unwrap();
+    let into = dirs(root.path(), &["into"]);
+    merge(&shards, &open(&into)).unwrap();
+    assert_whole(&into, 3);
+}
+
+/// Everything below a directory.
+fn snapshot(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(snapshot(&path));
+        } else if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lock")) {
+            all.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    all
+}
+
+/// A set of three units that was stopped in the switch to five.
+fn in_the_switch(root: &Path) -> Vec<PathBuf> {
+    for operations in 60.. {
+        let dirs = dirs(root, &[&format!("a{operations}"), &format!("b{operations}")]);
+        make(&dirs, &request(3));
+        grow(&ending(&dirs, operations), 5).unwrap_err();
+        let both = |name: &str| dirs.iter().all(|dir| dir.join(name).exists());
+        if both(".post/resize") && dirs.iter().any(|dir| dir.join("postdata_7.bin").exists()) {
+            return dirs;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn another_network_is_refused_before_anything_is_written() {
+    let root = tempfile::tempdir().unwrap();
+    let whole = dirs(root.path(), &["a", "b"]);
+    make(&whole, &request(3));
+    let switching = in_the_switch(root.path());
+    let mut small = params();
+    small.labels_per_unit = 350;
+    let mut dear = params();
+    dear.scrypt.n = 4;
+    for foreign in [false, true] {
+        if foreign {
+            // As another tool leaves it: nothing tells what the labels cost.
+            whole.iter().for_each(|dir| std::fs::remove_dir_all(dir.join(".post")).unwrap());
+        }
+        for other in [&small, &dear] {
+            let before = snapshot(root.path());
+            for (drives, units) in [(&whole, 5), (&switching, 5), (&whole, 10), (&switching, 10)] {
+                let drives = open(drives);
+                let grown = Growth::new(&drives, &[], other.clone(), units);
+                let grown = grown.and_then(|growth| growth.run(&mut backend(), &Silent));
+                assert!(grown.is_err(), "{units}");
+            }
+            let removers: Vec<Box<dyn Remove>> =
+                whole.iter().map(|dir| Box::new(DirDrive::existing(dir).unwrap()) as _).collect();
+            let drives = open(&whole);
+            let pruning = Pruning::new(&drives, &removers, Some(2)).unwrap();
+            pruning.run(other.clone(), &mut backend(), &Silent).unwrap_err();
+            assert!(snapshot(root.path()) == before);
+        }
+    }
+    grow(&open(&switching), 5).unwrap();
+    assert_whole(&switching, 5);
+}
+
+#[test]
+fn a_drive_that_is_not_there_is_missed_in_every_state() {
+    let root = tempfile::tempdir().unwrap();
+    let switching = in_the_switch(root.path());
+    let aside = root.path().join("aside");
+    for foreign in [false, true] {
+        if foreign {
+            switching.iter().for_each(|dir| std::fs::remove_file(dir.join(".post/map")).unwrap());
+        }
+        // Its mount point is empty.
+        std::fs::rename(&switching[1], &aside).unwrap();
+        std::fs::create_dir(&switching[1]).unwrap();
+        let refused = grow(&open(&switching), 5).unwrap_err().to_string();
+        assert!(refused.contains("postdata_"), "{refused}");
+        assert_eq!(std::fs::read_dir(&switching[1]).unwrap().count(), 0);
+        std::fs::remove_dir(&switching[1]).unwrap();
+        std::fs::rename(&aside, &switching[1]).unwrap();
+    }
+    grow(&open(&switching), 5).unwrap();
+    assert_whole(&switching, 5);
+    // A new drive with staged files.
+    let all = [switching[0].clone(), switching[1].clone(), root.path().join("new")];
+    grow(&ending(&all, 70), 9).unwrap_err();
+    assert!(all[2].join(".post/grow").exists());
+    std::fs::rename(&all[2], &aside).unwrap();
+    let refused = grow(&open(&all), 9).unwrap_err().to_string();
+    assert!(refused.contains("on the drive that was"), "{refused}");
+    assert!(!all[2].exists());
+    std::fs::rename(&aside, &all[2]).unwrap();
+    grow(&open(&all), 9).unwrap();
+    assert_whole(&all, 9);
+}
+
+#[test]
+fn pruning_needs_what_stays_and_makes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let all = dirs(root.path(), &["a", "b"]);
+    make(&all, &request(3));
+    let before = snapshot(root.path());
+    let refused = prune(&all[..1], &open(&all[..1]), Some(2)).unwrap_err().to_string();
+    assert!(refused.contains("on the drive that was"), "{refused}");
+    // An old copy of the metadata does not count against what the journals say.
+    let text = String::from_utf8(std::fs::read(all[0].join(Metadata::FILE_NAME)).unwrap()).unwrap();
+    for dir in &all {
+        std::fs::write(dir.join(Metadata::FILE_NAME), text.replace("\"NumUnits\": 3", "\"NumUnits\": 2")).unwrap();
+    }
+    let refused = prune(&all, &open(&all), None).unwrap_err();
+    assert!(matches!(refused, PruneError::Contradiction { num_labels: 2100, .. }), "{refused}");
+    for dir in &all {
+        std::fs::write(dir.join(Metadata::FILE_NAME), &text).unwrap();
+    }
+    assert!(snapshot(root.path()) == before);
+    // A shard with a file of nobody: that goes, and no file of the set is made.
+    let shard = dirs(root.path(), &["shard"]);
+    make(&shard, &Request { files: Some(2..4), ..request(3) });
+    std::fs::write(shard[0].join("postdata_99.bin"), [1; 16]).unwrap();
+    let outcome = prune(&shard, &open(&shard), None).unwrap();
+    assert!(!outcome.complete);
+    assert_eq!(content(&shard).0.into_keys().collect::<Vec<_>>(), ["postdata_2.bin", "postdata_3.bin"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_not_pruned() {
+    let root = tempfile::tempdir().unwrap();
+    let all = dirs(root.path(), &["a"]);
+    make(&all, &request(3));
+    let elsewhere = root.path().join("elsewhere");
+    std::fs::rename(all[0].join("postdata_4.bin"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, all[0].join("postdata_4.bin")).unwrap();
+    let refused = prune(&all, &open(&all), Some(2)).unwrap_err();
+    assert!(matches!(refused, PruneError::Link { .. }), "{refused}");
+    assert_eq!(std::fs::metadata(&elsewhere).unwrap().len(), 4800);
 }

@@ -180,3 +180,42 @@ fn a_drive_that_fails_in_the_middle_does_not_stop_the_others() {
     }
     assert!(waited > 30, "{waited}");
 }
+
+/// Moves a file away once, in the middle of the work.
+struct MovesAway<'a>(&'a Path, &'a Path);
+
+impl Watch for MovesAway<'_> {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::Labels { done: 100.., .. }) && !self.1.exists() {
+            std::fs::rename(self.0.join("postdata_0.bin"), self.1).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_moved_away_does_not_come_back_as_a_hole() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, aside) = (root.path().join("a"), root.path().join("aside"));
+    let failed = run(request(), &[&a], &MovesAway(&a, &aside));
+    assert!(matches!(failed, Err(InitError::Set(_))), "{failed:?}");
+    assert!(!a.join("postdata_0.bin").exists());
+    std::fs::rename(&aside, a.join("postdata_0.bin")).unwrap();
+    run(request(), &[&a], &Silent).unwrap();
+    (0..7).for_each(|file| assert_file(&a, file));
+}
+
+#[test]
+fn a_new_disk_in_the_place_of_a_lost_one_gets_what_is_named() {
+    let place = begun(800);
+    std::fs::rename(&place.b, &place.aside).unwrap();
+    std::fs::create_dir(&place.b).unwrap();
+    let named = Request { files: Some(1..2), ..request() };
+    run(named, &[&place.a, &place.b], &Silent).unwrap();
+    assert_file(&place.b, 1);
+    // The rest is not made unasked.
+    let waiting = waiting(run(request(), &[&place.a, &place.b], &Silent));
+    assert_eq!(waiting[0].files, [3, 5]);
+    assert!(waiting[0].reason.contains("another one is in its place"), "{waiting:?}");
+    run(Request { files: Some(3..6), ..request() }, &[&place.a, &place.b], &Silent).unwrap();
+    assert!(run(request(), &[&place.a, &place.b], &Silent).unwrap().complete);
+}
