@@ -244,8 +244,11 @@ fn find_identity(args: &Args, drives: &[Box<dyn Drive>], in_metadata: Option<Nod
                 );
             }
         }
-        if args.files.is_some() {
-            bail!("nothing says whose set these --files are part of; give its --node-id or --key");
+        // Whoever begins a set begins with its first file; who wants others has a set already, on drives not named here.
+        if args.files.as_ref().is_some_and(|files| files.start > 0) {
+            bail!(
+                "nothing says whose set these --files are part of; give its --node-id or --key, or a drive of the set"
+            );
         }
         return Ok(Identity::Made(IdentityKey::generate()?));
     };
