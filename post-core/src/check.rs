@@ -9,6 +9,7 @@
 
 mod compare;
 mod kept;
+mod ownership;
 mod picks;
 mod prepare;
 mod repair;
@@ -302,8 +303,10 @@ struct Run<'a> {
     /// The bad stretch of a file that may go on in what is read next.
     open: BTreeMap<u32, Bad>,
     sums: BTreeMap<u32, FileSums>,
-    /// Files that nothing says are ours: whether they look like another set's.
-    foreign: BTreeMap<u32, bool>,
+    /// Files that no journal vouches for: whether their labels do.
+    ours: BTreeMap<u32, bool>,
+    /// Whether any label of the set is right, once somebody asked.
+    checks_out: Option<bool>,
 }
 
 impl<'a> Run<'a> {
@@ -352,7 +355,8 @@ impl<'a> Run<'a> {
             not_judged: 0,
             open: BTreeMap::new(),
             sums: BTreeMap::new(),
-            foreign: BTreeMap::new(),
+            ours: BTreeMap::new(),
+            checks_out: None,
         };
         run.count();
         Ok(run)

@@ -16,9 +16,6 @@ use crate::set::SetError;
 use crate::sums::{BLOCK_LABELS, Sum, Sums};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
 
-/// Labels of a file that nothing says is ours that are looked at before any is written over.
-const SPOT_CHECKS: u64 = 8;
-
 /// Bad labels that follow each other, for one cause.
 struct Stretch {
     labels: Range<u64>,
@@ -41,7 +38,7 @@ impl Run<'_> {
             return Ok(Ranges::default());
         }
         let mut stretches = self.stretches(file, wrong);
-        let writes = self.request.writes() && !self.looks_foreign(file, oracle)?;
+        let writes = self.request.writes() && self.is_ours(file, oracle)?;
         for labels in lost.iter() {
             // No device is asked: nothing on disk could speak against what it says.
             let indices: Vec<u64> = if writes { labels.clone().collect() } else { Vec::new() };
@@ -103,40 +100,6 @@ impl Run<'_> {
         let mut labels = vec![[0; LABEL_BYTES]; (block.end - block.start) as usize];
         self.drive_of(file).read_at(file, block.start * LABEL_BYTES as u64, labels.as_flattened_mut())?;
         Ok(Sums::sum(&labels))
-    }
-
-    /// Whether a file that no journal knows holds another set's labels, as far as some of them tell: nobody wants those
-    /// written over.
-    fn looks_foreign(&mut self, file: u32, oracle: &mut Oracle<'_>) -> Result<bool, CheckError> {
-        if self.files[&file].is_ours {
-            return Ok(false);
-        }
-        if let Some(known) = self.foreign.get(&file) {
-            return Ok(*known);
-        }
-        let labels = self.indices(file);
-        let last = u128::from(labels.end - 1 - labels.start);
-        let at = |i: u64| labels.start + (last * u128::from(i) / u128::from(SPOT_CHECKS - 1)) as u64;
-        let indices: BTreeSet<u64> = (0..SPOT_CHECKS).map(at).collect();
-        let indices: Vec<u64> = indices.into_iter().collect();
-        let truth = oracle.truth(&indices)?;
-        let looked_at = indices.iter().zip(truth).filter_map(|(index, truth)| {
-            let mut found = [0; LABEL_BYTES];
-            let offset = (index - labels.start) * LABEL_BYTES as u64;
-            self.drive_of(file).read_at(file, offset, &mut found).ok().map(|()| (found, truth))
-        });
-        let looked_at: Vec<(Label, Label)> = looked_at.collect();
-        // Zeros are a hole or a device's failure, nobody's labels.
-        let is_foreign = |(found, truth): &(Label, Label)| found != truth && *found != [0; LABEL_BYTES];
-        let foreign = !looked_at.is_empty() && looked_at.iter().all(is_foreign);
-        if foreign {
-            let place = format!("{} in {}", Layout::file_name(file), self.drive_of(file).name());
-            (self.found)(Found::Note(format!(
-                "{place} is not repaired: none of the labels looked at is one of this set, and no journal says that it was made here; if it is not another set's, move it away and run init"
-            )));
-        }
-        self.foreign.insert(file, foreign);
-        Ok(foreign)
     }
 
     /// Writes the labels of these stretches, nothing else, and makes them durable. What fails is told and left as it is.

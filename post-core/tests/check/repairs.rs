@@ -1,6 +1,7 @@
 //! What a repair writes, and what it must not.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -155,11 +156,7 @@ fn a_device_that_lies_is_named_and_writes_nothing() {
 fn files_of_another_set_are_told_and_never_written_over() {
     let set = made_of(2000, 500);
     let other = init::Request { node_id: NodeId([8; 32]), ..set.clone() };
-    let drive = MemoryDrive::default();
-    for (file, bytes) in in_memory(&set).files() {
-        drive.set_file(file, bytes);
-    }
-    drive.replace_metadata(&set.metadata()).unwrap();
+    let drive = without_records(&set);
     drive.set_file(2, in_memory(&other).files()[&2].clone());
     damage(&drive, 1, 0);
     let spy = Spy::new(&drive);
@@ -168,6 +165,47 @@ fn files_of_another_set_are_told_and_never_written_over() {
     assert_eq!(spy.written(), [(1, 0, 16)]);
     assert!(told(&found).contains(&(1000..1500, Cause::Unknown, false)));
     assert!(found.iter().any(|found| matches!(found, Found::Note(note) if note.contains("another set"))));
+}
+
+/// The data, as another tool left it: without a journal.
+fn without_records(set: &init::Request) -> MemoryDrive {
+    let drive = MemoryDrive::default();
+    for (file, bytes) in in_memory(set).files() {
+        drive.set_file(file, bytes);
+    }
+    drive.replace_metadata(&set.metadata()).unwrap();
+    drive
+}
+
+fn zero(drive: &MemoryDrive, file: u32, labels: Range<usize>) {
+    let mut bytes = drive.files()[&file].clone();
+    bytes[labels.start * 16..labels.end * 16].fill(0);
+    drive.set_file(file, bytes);
+}
+
+/// Without a journal nothing says for which n labels were made. A hole among them must not make right labels look wrong.
+#[test]
+fn under_the_wrong_cost_nothing_is_written_whatever_holes_there_are() {
+    let set = made_of(2000, 500);
+    let drive = without_records(&set);
+    zero(&drive, 0, 0..500);
+    zero(&drive, 2, 0..1);
+    zero(&drive, 3, 0..499);
+    let before = drive.files();
+    let spy = Spy::new(&drive);
+    for depth in [Depth::All, Depth::Fraction(0.5)] {
+        let mut dearer = repair(&set, depth);
+        dearer.params.scrypt.n = 4;
+        let (outcome, found) = run(&dearer, &spy.boxed());
+        assert_eq!(outcome.repaired, 0);
+        assert!(spy.written().is_empty() && drive.files() == before);
+        let notes = found.iter().filter(|found| matches!(found, Found::Note(note) if note.contains("is not repaired")));
+        assert_eq!(notes.count(), 4, "{found:?}");
+    }
+    // Under the right cost other files vouch for the one that is a hole.
+    let (outcome, _) = run(&repair(&set, Depth::All), &spy.boxed());
+    assert_eq!((outcome.bad, outcome.repaired), (1000, 1000));
+    assert_eq!(drive.files(), in_memory(&set).files());
 }
 
 #[test]
