@@ -184,9 +184,7 @@ impl Run<'_> {
     fn correct_records(&mut self, file: u32, stretches: &[Stretch]) {
         let repaired: Vec<&Stretch> = stretches.iter().filter(|stretch| stretch.repaired).collect();
         let noted = self.correct_journal(file, &repaired).and_then(|()| self.correct_nonce(&repaired));
-        // A proof under way has scanned labels that were wrong.
-        let scanned = self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Proof));
-        let noted = noted.and(scanned.map_err(SetError::from));
+        // A proof under way sees by the file's stamp that it has to scan again.
         if let Err(error) = noted {
             (self.found)(Found::Note(format!(
                 "labels of {} were repaired, but the records beside them are as before: {error}",
