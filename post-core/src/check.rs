@@ -27,9 +27,9 @@ use serde::{Deserialize, Serialize};
 use self::compare::Oracle;
 use self::kept::{Kept, What};
 use self::picks::Picks;
-use self::prepare::{claim, files, find_kept};
+use self::prepare::{claim, files, find_kept, stamps};
 use crate::backend::{self, Backend};
-use crate::drive::{Drive, DriveError, Record};
+use crate::drive::{Drive, DriveError, Stamp};
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
 use crate::plan::Layout;
@@ -294,6 +294,8 @@ struct Run<'a> {
     /// The drive that progress is kept on.
     home: Option<usize>,
     kept: Kept,
+    /// Of the files, from before they are read.
+    stamps: BTreeMap<u32, Stamp>,
     done: Ranges,
     saved: Instant,
     /// Labels to look at.
@@ -336,7 +338,7 @@ impl<'a> Run<'a> {
         let files = files(request, drives, &metadata, &layout, found)?;
         let what = What::new(request, &metadata.commitment(), &layout);
         let (home, kept) = find_kept(drives, &claimed, what, request.seed);
-        let done = kept.done();
+        let stamps = stamps(drives, &files.0);
         let mut run = Self {
             request,
             drives,
@@ -349,7 +351,8 @@ impl<'a> Run<'a> {
             files: files.0,
             home,
             kept,
-            done,
+            stamps,
+            done: Ranges::default(),
             saved: Instant::now(),
             total: 0,
             not_judged: 0,
@@ -358,8 +361,23 @@ impl<'a> Run<'a> {
             ours: BTreeMap::new(),
             checks_out: None,
         };
+        run.forget_changed();
+        run.done = run.kept.done();
         run.count();
         Ok(run)
+    }
+
+    /// What an earlier run found out about a file that was written to since counts no more.
+    fn forget_changed(&mut self) {
+        for (file, state) in &self.files {
+            if self.kept.is_outdated(*file, self.stamps.get(file).copied()) {
+                self.kept.forget_file(*file, self.layout.file_labels(*file));
+                let (file, drive) = (Layout::file_name(*file), self.drives[state.drive].name());
+                (self.found)(Found::Note(format!(
+                    "{file} in {drive} changed since it was looked at: it is looked at anew"
+                )));
+            }
+        }
     }
 
     fn picks(&self, fraction: f64) -> Picks {
@@ -415,7 +433,7 @@ impl<'a> Run<'a> {
                 self.store_sums();
                 for (drive, _) in self.drives.iter().zip(&self.claimed).filter(|(_, claimed)| **claimed) {
                     // What is left there is of no use, and does no harm.
-                    let _ = drive.forget_record(Record::Check);
+                    let _ = self.kept.forget(&**drive);
                 }
                 let Kept { checked, bad_labels, repaired_labels, .. } = self.kept;
                 let (not_judged, problems) = (self.not_judged, self.problems);

@@ -106,6 +106,8 @@ impl Run<'_> {
     fn repair(&mut self, file: u32, stretches: &mut [Stretch]) {
         let first = self.layout.file_labels(file).start;
         let drive = self.drive_of(file);
+        let stamp = || drive.stamp(file).ok().flatten();
+        let is_as_known = stamp() == self.stamps.get(&file).copied();
         let mut failure = None;
         for stretch in stretches.iter_mut() {
             let offset = (stretch.labels.start - first) * LABEL_BYTES as u64;
@@ -117,6 +119,11 @@ impl Run<'_> {
         if let Err(error) = drive.sync(file) {
             stretches.iter_mut().for_each(|stretch| stretch.repaired = false);
             failure = Some(error);
+        }
+        // Ours is not a change that makes anybody look again. One that came before it is.
+        if let Some(stamp) = stamp().filter(|_| is_as_known) {
+            self.stamps.insert(file, stamp);
+            self.kept.meet_again(file, Some(stamp));
         }
         if let Some(error) = failure {
             let (file, drive) = (Layout::file_name(file), drive.name());
