@@ -9,6 +9,7 @@
 
 mod compare;
 mod kept;
+mod ownership;
 mod picks;
 mod prepare;
 mod repair;
@@ -26,9 +27,9 @@ use serde::{Deserialize, Serialize};
 use self::compare::Oracle;
 use self::kept::{Kept, What};
 use self::picks::Picks;
-use self::prepare::{claim, files, find_kept};
+use self::prepare::{claim, files, find_kept, stamps};
 use crate::backend::{self, Backend};
-use crate::drive::{Drive, DriveError, Record};
+use crate::drive::{Drive, DriveError, Stamp};
 use crate::metadata::Metadata;
 use crate::params::{NetworkParams, ParamsError};
 use crate::plan::Layout;
@@ -251,6 +252,9 @@ pub fn check(
     let mut oracle = Oracle { commitment, scrypt, device: backend, judge, watch };
     let before = run.begin();
     let result = run.walk(&mut oracle).and_then(|()| Ok(oracle.device.settle()?));
+    if let Err(CheckError::Backend(backend::Error::Wrong { .. })) = result {
+        run.distrust(&mut oracle);
+    }
     run.end(result, before)
 }
 
@@ -293,6 +297,8 @@ struct Run<'a> {
     /// The drive that progress is kept on.
     home: Option<usize>,
     kept: Kept,
+    /// Of the files, from before they are read.
+    stamps: BTreeMap<u32, Stamp>,
     done: Ranges,
     saved: Instant,
     /// Labels to look at.
@@ -302,8 +308,12 @@ struct Run<'a> {
     /// The bad stretch of a file that may go on in what is read next.
     open: BTreeMap<u32, Bad>,
     sums: BTreeMap<u32, FileSums>,
-    /// Files that nothing says are ours: whether they look like another set's.
-    foreign: BTreeMap<u32, bool>,
+    /// Indices of labels that could not be read and were written anew, in this run.
+    made: Ranges,
+    /// Files that no journal vouches for: whether their labels do.
+    ours: BTreeMap<u32, bool>,
+    /// Whether any label of the set is right, once somebody asked.
+    checks_out: Option<bool>,
 }
 
 impl<'a> Run<'a> {
@@ -333,7 +343,7 @@ impl<'a> Run<'a> {
         let files = files(request, drives, &metadata, &layout, found)?;
         let what = What::new(request, &metadata.commitment(), &layout);
         let (home, kept) = find_kept(drives, &claimed, what, request.seed);
-        let done = kept.done();
+        let stamps = stamps(drives, &files.0);
         let mut run = Self {
             request,
             drives,
@@ -346,16 +356,34 @@ impl<'a> Run<'a> {
             files: files.0,
             home,
             kept,
-            done,
+            stamps,
+            done: Ranges::default(),
             saved: Instant::now(),
             total: 0,
             not_judged: 0,
             open: BTreeMap::new(),
             sums: BTreeMap::new(),
-            foreign: BTreeMap::new(),
+            made: Ranges::default(),
+            ours: BTreeMap::new(),
+            checks_out: None,
         };
+        run.forget_changed();
+        run.done = run.kept.done();
         run.count();
         Ok(run)
+    }
+
+    /// What an earlier run found out about a file that was written to since counts no more.
+    fn forget_changed(&mut self) {
+        for (file, state) in &self.files {
+            if self.kept.is_outdated(*file, self.stamps.get(file).copied()) {
+                self.kept.forget_file(*file, self.layout.file_labels(*file));
+                let (file, drive) = (Layout::file_name(*file), self.drives[state.drive].name());
+                (self.found)(Found::Note(format!(
+                    "{file} in {drive} changed since it was looked at: it is looked at anew"
+                )));
+            }
+        }
     }
 
     fn picks(&self, fraction: f64) -> Picks {
@@ -411,7 +439,7 @@ impl<'a> Run<'a> {
                 self.store_sums();
                 for (drive, _) in self.drives.iter().zip(&self.claimed).filter(|(_, claimed)| **claimed) {
                     // What is left there is of no use, and does no harm.
-                    let _ = drive.forget_record(Record::Check);
+                    let _ = self.kept.forget(&**drive);
                 }
                 let Kept { checked, bad_labels, repaired_labels, .. } = self.kept;
                 let (not_judged, problems) = (self.not_judged, self.problems);

@@ -14,6 +14,8 @@ pub use faulty::{Fault, FaultyDrive, Machine};
 #[cfg(any(test, feature = "suite"))]
 pub use memory::MemoryDrive;
 
+use serde::{Deserialize, Serialize};
+
 use crate::metadata::Metadata;
 
 /// What a drive could not do, and where.
@@ -61,6 +63,17 @@ fn cure(source: &std::io::Error) -> &'static str {
         _ if source.raw_os_error() == Some(5) => "; the disk reports a fault, check it and its cable",
         _ => "; check the path",
     }
+}
+
+/// Tells whether somebody wrote to a data file: whoever does changes one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written last: nanoseconds since 1970.
+    pub modified: i64,
+    /// Its number on its filesystem, 0 where files have none: a file put in its place has another.
+    pub inode: u64,
 }
 
 /// What we keep on a drive beside the data, for ourselves alone.
@@ -137,6 +150,15 @@ pub trait Drive: Send + Sync {
     /// # Errors
     /// [`DriveError::Io`]; part of the data may have been written.
     fn write_at(&self, file: u32, offset: u64, data: &[u8]) -> Result<(), DriveError>;
+
+    /// The stamp of a file; `None` where there is no such thing.
+    ///
+    /// # Errors
+    /// [`DriveError::Io`].
+    fn stamp(&self, file: u32) -> Result<Option<Stamp>, DriveError> {
+        let _ = file;
+        Ok(None)
+    }
 
     /// Returns once what was written to a file would survive a power cut.
     ///

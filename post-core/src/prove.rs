@@ -23,7 +23,7 @@ use crate::scan::{NonceGroup, ScanJob};
 use crate::set::DataSet;
 use crate::watch::{Event, Watch};
 pub use progress::{Progress, SAVE_EVERY};
-use progress::{Search, State, Work};
+use progress::{Search, State, Work, data_hash};
 use tally::Tally;
 
 /// All nonces that exist.
@@ -72,6 +72,11 @@ pub enum ProveError {
     /// A read failed: the labels behind it can't be left out.
     #[error(transparent)]
     Drive(#[from] DriveError),
+    /// Somebody wrote to a data file while it was scanned.
+    #[error(
+        "data files changed while they were scanned, so the proof is one of no data; run the same command again once nothing writes to them: the scan begins again, all k2pows are kept"
+    )]
+    DataChanged,
     /// No k2pow.
     #[error(transparent)]
     Pow(#[from] PowError),
@@ -142,7 +147,8 @@ pub fn prove_keeping(
     watch: &dyn Watch,
 ) -> Result<ProofFile, ProveError> {
     let prover = Prover::new(request)?;
-    let mut state = progress.begin(prover.work(), prover.search(), watch);
+    let data = data_hash(request.set)?;
+    let mut state = progress.begin(prover.work(), prover.search(data), watch);
     while let Some(nonces) = prover.nonces(state.pass) {
         let groups = prover.open_groups(&nonces, &mut state, progress, pow, watch)?;
         let (pass, done) = (state.pass, state.tally.done().len());
@@ -155,6 +161,10 @@ pub fn prove_keeping(
         let job = ScanJob { groups: &groups.iter().collect::<Vec<_>>(), difficulty: prover.difficulty };
         pass::scan(&request.set.reader(), &job, &mut state, progress, backend, watch)?;
         if let Some((nonce, indices)) = state.tally.winner() {
+            // The proof is one of the data as it was at one moment. The record names the old data, so nobody takes it up.
+            if data_hash(request.set)? != data {
+                return Err(ProveError::DataChanged);
+            }
             let group = &groups[((nonce - nonces.start) / NONCES_PER_GROUP) as usize];
             return prover.proof_file(nonce, indices, group.pow);
         }
@@ -206,7 +216,7 @@ impl<'a> Prover<'a> {
         Work { node_id: node_id.0, challenge: self.request.challenge.0, target: self.pow_target }
     }
 
-    fn search(&self) -> Search {
+    fn search(&self, data: [u8; 32]) -> Search {
         let Request { set, params, nonces_per_pass, .. } = *self.request;
         Search {
             commitment: set.metadata().commitment().0,
@@ -214,6 +224,7 @@ impl<'a> Prover<'a> {
             k1: params.k1,
             k2: params.k2,
             nonces_per_pass,
+            data,
         }
     }
 

@@ -7,11 +7,11 @@ mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    advise_huge_pages, check_writable, disk_id, filesystem_id, link, preallocate, read_exact_at, rename_new,
+    advise_huge_pages, check_writable, disk_id, filesystem_id, inode, link, preallocate, read_exact_at, rename_new,
     sync_directory, write_all_at,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    advise_huge_pages, check_writable, disk_id, filesystem_id, link, preallocate, read_exact_at, rename_new,
+    advise_huge_pages, check_writable, disk_id, filesystem_id, inode, link, preallocate, read_exact_at, rename_new,
     sync_directory, write_all_at,
 };

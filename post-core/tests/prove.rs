@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use post_core::backend::{Backend, Cpu, Error, Info, LabelJob, Sink};
 use post_core::drive::{DirDrive, Drive, DriveError, FaultyDrive, MemoryDrive, Record, Role};
@@ -537,6 +537,79 @@ fn a_second_prover_leaves_the_first_ones_progress_alone() {
     prove_keeping(&request(&third), &mut progress, &mut Scans::new(), &Pows::default(), &Silent).unwrap();
     progress.forget().unwrap();
     assert_eq!(open().record(Record::Proof).unwrap(), None);
+}
+
+/// The files of a set of one drive in a directory, all written long ago.
+fn in_directory() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (file, bytes) in drives(1)[0].files() {
+        write_file(&dir, file, &bytes, 1000);
+    }
+    let drive = DirDrive::existing(dir.path()).unwrap();
+    drive.claim(Role::Writer).unwrap();
+    drive.replace_metadata(&metadata()).unwrap();
+    dir
+}
+
+/// `time` in seconds since 1970.
+fn write_file(dir: &tempfile::TempDir, file: u32, bytes: &[u8], time: u64) {
+    let path = dir.path().join(format!("postdata_{file}.bin"));
+    std::fs::write(&path, bytes).unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+}
+
+fn open_directory(dir: &tempfile::TempDir) -> DataSet {
+    DataSet::open(vec![Box::new(DirDrive::existing(dir.path()).unwrap())]).unwrap()
+}
+
+/// Labels that were scanned before a file was made anew don't count, its pows do.
+#[test]
+fn a_continued_proof_is_one_of_the_data_as_it_is_now() {
+    let dir = in_directory();
+    // The first pass is over, the second one is not.
+    run(&open_directory(&dir), NONCES, &mut Scans::new(), &Pows::default(), &Steps::only(100)).unwrap_err();
+    let (mut backend, pows) = (Scans::new(), Pows::default());
+    run(&open_directory(&dir), NONCES, &mut backend, &pows, &Steps::only(1)).unwrap_err();
+    assert_eq!((backend.scanned[0].0, pows.0.into_inner().unwrap()), (2, vec![]), "nothing changed");
+
+    // Other labels in a file that holds hits, and as many.
+    let first_hit = unpack(&PROOF.1.proof.indices, required_bits(LABELS)).next().unwrap();
+    let file = (first_hit / LABELS_PER_FILE) as u32;
+    let other = drives(1)[0].files()[&((file + 1) % 60)].clone();
+    write_file(&dir, file, &other, 1001);
+    let expected =
+        prove(&open_directory(&dir), &PARAMS, &PROOF.0, NONCES, &mut Scans::new(), &Pows::default(), &Silent).unwrap();
+    assert_ne!(expected, PROOF.1);
+    let (mut backend, pows) = (Scans::new(), Pows::default());
+    assert_eq!(run(&open_directory(&dir), NONCES, &mut backend, &pows, &Silent).unwrap(), expected);
+    assert_eq!(backend.scanned[0], (0, 0..LABELS_PER_FILE));
+    backend.assert_none_twice();
+    assert!(pows.0.into_inner().unwrap().iter().all(|group| *group >= 4), "the pows of two passes are kept");
+}
+
+/// Writes to a file as soon as something was scanned.
+struct Meddler<'a>(&'a tempfile::TempDir);
+
+impl Watch for Meddler<'_> {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::Scanned { .. }) {
+            write_file(self.0, 0, &drives(1)[0].files()[&0], 1001);
+        }
+    }
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn no_proof_comes_from_files_that_changed_while_they_were_scanned() {
+    let dir = in_directory();
+    let result = run(&open_directory(&dir), NONCES, &mut Scans::new(), &Pows::default(), &Meddler(&dir));
+    assert!(matches!(result, Err(ProveError::DataChanged)), "{result:?}");
+    let (mut backend, pows) = (Scans::new(), Pows::default());
+    assert_eq!(run(&open_directory(&dir), NONCES, &mut backend, &pows, &Silent).unwrap(), PROOF.1);
+    assert_eq!((backend.scanned[0].clone(), pows.0.into_inner().unwrap()), ((0, 0..LABELS_PER_FILE), vec![]));
 }
 
 /// A set whose files that are named can't be read, one disk a drive.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::kept::{Kept, What};
 use super::{CheckError, File, Found, Request};
-use crate::drive::{Drive, Role};
+use crate::drive::{Drive, Role, Stamp};
 use crate::journal::Journal;
 use crate::label::LABEL_BYTES;
 use crate::metadata::Metadata;
@@ -65,6 +65,12 @@ pub(super) fn files(
         }
     }
     Ok((files, problems))
+}
+
+/// The stamps of the files, as far as their drives tell.
+pub(super) fn stamps(drives: &[Box<dyn Drive>], files: &BTreeMap<u32, File>) -> BTreeMap<u32, Stamp> {
+    let stamp = |(file, state): (&u32, &File)| Some((*file, drives[state.drive].stamp(*file).ok()??));
+    files.iter().filter_map(stamp).collect()
 }
 
 /// What an earlier run kept of this check, and where to keep it from now on. What can't be read was not kept.

@@ -6,18 +6,16 @@ use std::ops::Range;
 use super::compare::Oracle;
 use super::walk::stretch;
 use super::{Cause, CheckError, Depth, Found, Run};
+use crate::backend;
 use crate::difficulty::vrf_threshold;
-use crate::drive::{DriveError, Record};
-use crate::journal::Journal;
+use crate::drive::DriveError;
+use crate::journal::{FileProgress, Journal};
 use crate::label::{LABEL_BYTES, Label};
 use crate::plan::Layout;
 use crate::ranges::Ranges;
 use crate::set::SetError;
 use crate::sums::{BLOCK_LABELS, Sum, Sums};
 use crate::vrf::{VrfError, VrfNonce, VrfSearch};
-
-/// Labels of a file that nothing says is ours that are looked at before any is written over.
-const SPOT_CHECKS: u64 = 8;
 
 /// Bad labels that follow each other, for one cause.
 struct Stretch {
@@ -41,18 +39,18 @@ impl Run<'_> {
             return Ok(Ranges::default());
         }
         let mut stretches = self.stretches(file, wrong);
-        let writes = self.request.writes() && !self.looks_foreign(file, oracle)?;
+        let writes = self.request.writes() && self.is_ours(file, oracle)?;
         for labels in lost.iter() {
-            // No device is asked: nothing on disk could speak against what it says.
-            let indices: Vec<u64> = if writes { labels.clone().collect() } else { Vec::new() };
-            let truth = oracle.truth(&indices)?;
+            let truth = if writes { oracle.made(&labels)? } else { Vec::new() };
             stretches.push(Stretch { labels, cause: Cause::Unreadable, truth, repaired: false });
         }
         stretches.sort_by_key(|stretch| stretch.labels.start);
         if writes {
             self.repair(file, &mut stretches);
             self.correct_sums(file, &stretches);
-            self.correct_records(file, &stretches);
+            let replaced = stretches.iter().filter(|stretch| stretch.repaired && stretch.cause == Cause::Unreadable);
+            replaced.for_each(|stretch| self.made.insert(stretch.labels.clone()));
+            self.correct_records(file, &stretches, oracle)?;
         }
         let left = stretches.iter().filter(|stretch| !stretch.repaired).map(|stretch| stretch.labels.clone()).collect();
         for Stretch { labels, cause, repaired, .. } in stretches {
@@ -105,44 +103,12 @@ impl Run<'_> {
         Ok(Sums::sum(&labels))
     }
 
-    /// Whether a file that no journal knows holds another set's labels, as far as some of them tell: nobody wants those
-    /// written over.
-    fn looks_foreign(&mut self, file: u32, oracle: &mut Oracle<'_>) -> Result<bool, CheckError> {
-        if self.files[&file].is_ours {
-            return Ok(false);
-        }
-        if let Some(known) = self.foreign.get(&file) {
-            return Ok(*known);
-        }
-        let labels = self.indices(file);
-        let last = u128::from(labels.end - 1 - labels.start);
-        let at = |i: u64| labels.start + (last * u128::from(i) / u128::from(SPOT_CHECKS - 1)) as u64;
-        let indices: BTreeSet<u64> = (0..SPOT_CHECKS).map(at).collect();
-        let indices: Vec<u64> = indices.into_iter().collect();
-        let truth = oracle.truth(&indices)?;
-        let looked_at = indices.iter().zip(truth).filter_map(|(index, truth)| {
-            let mut found = [0; LABEL_BYTES];
-            let offset = (index - labels.start) * LABEL_BYTES as u64;
-            self.drive_of(file).read_at(file, offset, &mut found).ok().map(|()| (found, truth))
-        });
-        let looked_at: Vec<(Label, Label)> = looked_at.collect();
-        // Zeros are a hole or a device's failure, nobody's labels.
-        let is_foreign = |(found, truth): &(Label, Label)| found != truth && *found != [0; LABEL_BYTES];
-        let foreign = !looked_at.is_empty() && looked_at.iter().all(is_foreign);
-        if foreign {
-            let place = format!("{} in {}", Layout::file_name(file), self.drive_of(file).name());
-            (self.found)(Found::Note(format!(
-                "{place} is not repaired: none of the labels looked at is one of this set, and no journal says that it was made here; if it is not another set's, move it away and run init"
-            )));
-        }
-        self.foreign.insert(file, foreign);
-        Ok(foreign)
-    }
-
     /// Writes the labels of these stretches, nothing else, and makes them durable. What fails is told and left as it is.
     fn repair(&mut self, file: u32, stretches: &mut [Stretch]) {
         let first = self.layout.file_labels(file).start;
         let drive = self.drive_of(file);
+        let stamp = || drive.stamp(file).ok().flatten();
+        let is_as_known = stamp() == self.stamps.get(&file).copied();
         let mut failure = None;
         for stretch in stretches.iter_mut() {
             let offset = (stretch.labels.start - first) * LABEL_BYTES as u64;
@@ -154,6 +120,11 @@ impl Run<'_> {
         if let Err(error) = drive.sync(file) {
             stretches.iter_mut().for_each(|stretch| stretch.repaired = false);
             failure = Some(error);
+        }
+        // Ours is not a change that makes anybody look again. One that came before it is.
+        if let Some(stamp) = stamp().filter(|_| is_as_known) {
+            self.stamps.insert(file, stamp);
+            self.kept.meet_again(file, Some(stamp));
         }
         if let Some(error) = failure {
             let (file, drive) = (Layout::file_name(file), drive.name());
@@ -218,37 +189,83 @@ impl Run<'_> {
     }
 
     /// What was repaired is no suspect any more, and may be the smallest label of the set.
-    fn correct_records(&mut self, file: u32, stretches: &[Stretch]) {
+    fn correct_records(&mut self, file: u32, stretches: &[Stretch], oracle: &mut Oracle<'_>) -> Result<(), CheckError> {
         let repaired: Vec<&Stretch> = stretches.iter().filter(|stretch| stretch.repaired).collect();
         let noted = self.correct_journal(file, &repaired).and_then(|()| self.correct_nonce(&repaired));
-        // A proof under way has scanned labels that were wrong.
-        let scanned = self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Proof));
-        let noted = noted.and(scanned.map_err(SetError::from));
-        if let Err(error) = noted {
-            (self.found)(Found::Note(format!(
+        // A proof under way sees by the file's stamp that it has to scan again.
+        match noted {
+            Ok(()) => {}
+            // Only a device makes labels that nobody has looked at.
+            Err(SetError::Backend(backend::Error::Wrong { index, .. })) => return Err(oracle.accuse(index).into()),
+            Err(error) => (self.found)(Found::Note(format!(
                 "labels of {} were repaired, but the records beside them are as before: {error}",
                 Layout::file_name(file)
-            )));
+            ))),
         }
+        Ok(())
     }
 
     fn correct_journal(&self, file: u32, repaired: &[&Stretch]) -> Result<(), SetError> {
+        let first = self.layout.file_labels(file).start;
+        let correct = |progress: &mut FileProgress| {
+            let mut suspects: Ranges = progress.suspect.iter().map(|(from, to)| *from..*to).collect();
+            repaired.iter().for_each(|s| suspects.remove(s.labels.start - first..s.labels.end - first));
+            progress.suspect = suspects.iter().map(|range| (range.start, range.end)).collect();
+            progress.vrf = self.smallest(progress.vrf, repaired)?;
+            Ok(())
+        };
+        self.edit_journal(file, correct).map(|_| ())
+    }
+
+    /// Corrects what the journal says of a file. Returns whether it says anything.
+    fn edit_journal(
+        &self,
+        file: u32,
+        edit: impl FnOnce(&mut FileProgress) -> Result<(), SetError>,
+    ) -> Result<bool, SetError> {
         let drive = self.drive_of(file);
         let ours = |journal: &Journal| journal.is_of(&self.metadata.commitment(), &self.layout);
-        let Some(mut journal) = Journal::of(drive)?.filter(ours) else { return Ok(()) };
-        let Some(progress) = journal.files.get_mut(&file) else { return Ok(()) };
+        let Some(mut journal) = Journal::of(drive)?.filter(ours) else { return Ok(false) };
+        let Some(progress) = journal.files.get_mut(&file) else { return Ok(false) };
         let before = progress.clone();
-        let first = self.layout.file_labels(file).start;
-        let mut suspects: Ranges = progress.suspect.iter().map(|(from, to)| *from..*to).collect();
-        repaired.iter().for_each(|s| suspects.remove(s.labels.start - first..s.labels.end - first));
-        progress.suspect = suspects.iter().map(|range| (range.start, range.end)).collect();
-        progress.vrf = self.smallest(progress.vrf, repaired)?;
-        if *progress == before {
-            return Ok(());
+        edit(progress)?;
+        if *progress != before {
+            journal.store(drive)?;
         }
-        let bytes = journal.to_bytes();
-        let bytes = bytes.map_err(|e| DriveError::Malformed { place: drive.name(), reason: e.to_string() })?;
-        Ok(drive.replace_record(Record::Journal, &bytes)?)
+        Ok(true)
+    }
+
+    /// After a device lied: what it put in the place of unreadable labels may be wrong as well. Where there is a journal,
+    /// `init` makes it again.
+    pub(super) fn distrust(&mut self, oracle: &mut Oracle<'_>) {
+        let liars = oracle.device.suspects(&self.metadata.commitment());
+        let made = std::mem::take(&mut self.made);
+        let suspects: Ranges = match liars {
+            Some(liars) => liars.iter().flat_map(|range| made.within(range)).collect(),
+            None => made,
+        };
+        for file in self.files.keys().copied().collect::<Vec<_>>() {
+            let first = self.layout.file_labels(file).start;
+            let here: Ranges = suspects.within(&self.indices(file)).collect();
+            if here.is_empty() {
+                continue;
+            }
+            let noted = self.edit_journal(file, |progress| {
+                let offsets = here.iter().map(|range| range.start - first..range.end - first);
+                let all: Ranges = progress.suspects().iter().chain(offsets).collect();
+                progress.suspect = all.iter().map(|range| (range.start, range.end)).collect();
+                Ok(())
+            });
+            let cure = match noted {
+                Ok(true) => "init with another device makes them again".into(),
+                Ok(false) => "check all labels with another device".into(),
+                Err(error) => format!("that could not be noted ({error}), so check all labels with another device"),
+            };
+            let (count, place, drive) = (here.len(), Layout::file_name(file), self.drive_of(file).name());
+            (self.found)(Found::Note(format!(
+                "{count} labels of {place} in {drive} were written anew by this device and may be wrong too; {cure}"
+            )));
+        }
     }
 
     /// A nonce that nobody has looked for is left to who looks at all labels.
@@ -288,8 +305,8 @@ impl Run<'_> {
         for stretch in repaired {
             search.observe(stretch.labels.start, &stretch.truth).map_err(|error| match error {
                 VrfError::Params(error) => backend_error(error),
-                // The CPU made these labels.
-                VrfError::Wrong { index } => crate::backend::Error::Wrong { device: "cpu".into(), index }.into(),
+                // Whose it is, the device is asked.
+                VrfError::Wrong { index } => backend::Error::Wrong { device: String::new(), index }.into(),
             })?;
         }
         Ok(search.best())
@@ -297,5 +314,5 @@ impl Run<'_> {
 }
 
 fn backend_error(error: crate::params::ParamsError) -> SetError {
-    crate::backend::Error::from(error).into()
+    backend::Error::from(error).into()
 }

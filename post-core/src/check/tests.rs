@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::backend::Cpu;
-use crate::drive::MemoryDrive;
+use crate::drive::{MemoryDrive, Record};
 use crate::identity::{AtxId, NodeId};
 use crate::init::{self, init};
 use crate::journal::Journal;

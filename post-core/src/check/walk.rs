@@ -256,7 +256,8 @@ impl Run<'_> {
         let Looked { file, labels, count, .. } = looked;
         let indices = self.indices(file);
         self.done.insert(indices.start..labels.end);
-        self.kept.checked += count;
+        self.kept.meet(file, self.stamps.get(&file).copied());
+        self.kept.count(file, count);
         // What comes next can't make this stretch longer.
         let is_over = |bad: &Bad| bad.labels.end < labels.end || labels.end == indices.end;
         if self.open.get(&file).is_some_and(is_over)
@@ -270,6 +271,7 @@ impl Run<'_> {
 
     /// Notes bad labels, and tells them unless more may follow that belong to them.
     pub(super) fn note_bad(&mut self, file: u32, labels: Range<u64>, cause: Cause, repaired: bool) {
+        self.kept.meet(file, self.stamps.get(&file).copied());
         self.kept.note(file, &labels, cause, repaired);
         match self.open.get_mut(&file) {
             Some(open) if (open.labels.end, open.cause, open.repaired) == (labels.start, cause, repaired) => {

@@ -7,8 +7,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
-use super::{Drive, DriveError, Record, Role};
+use super::{Drive, DriveError, Record, Role, Stamp};
 use crate::metadata::Metadata;
 use crate::sys;
 
@@ -278,6 +279,17 @@ impl Drive for DirDrive {
         sys::write_all_at(&handle, data, offset).map_err(|e| io("write", &self.file_path(file), e))
     }
 
+    fn stamp(&self, file: u32) -> Result<Option<Stamp>, DriveError> {
+        let path = self.file_path(file);
+        let meta = std::fs::metadata(&path).map_err(|e| io("look at", &path, e))?;
+        let Ok(modified) = meta.modified() else { return Ok(None) };
+        let modified = match modified.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_nanos() as i64,
+            Err(before) => -(before.duration().as_nanos() as i64),
+        };
+        Ok(Some(Stamp { bytes: meta.len(), modified, inode: sys::inode(&meta) }))
+    }
+
     fn sync(&self, file: u32) -> Result<(), DriveError> {
         // Another process may have written what we adopt, so a file that we have not written is opened and synced too.
         self.open_for_writing(file, false)?;
@@ -403,6 +415,29 @@ mod tests {
         assert!(!path.exists());
         drive.claim(Role::Writer).unwrap();
         assert!(path.is_dir());
+    }
+
+    #[test]
+    fn whoever_writes_to_a_file_changes_its_stamp() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = DirDrive::existing(dir.path()).unwrap();
+        assert!(drive.stamp(0).is_err());
+        drive.write_at(0, 0, b"0123").unwrap();
+        let path = dir.path().join("postdata_0.bin");
+        let touch = |seconds| {
+            let time = UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        };
+        touch(1000);
+        let stamp = drive.stamp(0).unwrap().unwrap();
+        assert_eq!((stamp.bytes, stamp.modified), (4, 1_000_000_000_000));
+        assert_eq!(drive.stamp(0).unwrap(), Some(stamp), "looking changes nothing");
+        drive.write_at(0, 0, b"4").unwrap();
+        assert_ne!(drive.stamp(0).unwrap(), Some(stamp));
+        touch(1000);
+        drive.write_at(0, 4, b"4").unwrap();
+        touch(1000);
+        assert_ne!(drive.stamp(0).unwrap(), Some(stamp));
     }
 
     #[test]

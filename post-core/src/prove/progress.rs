@@ -1,7 +1,7 @@
 //! How far a proof has come, on a drive of the set: a restart costs seconds, not the epoch.
 //!
 //! The record says what it is of. Pows count for the same miner, challenge and target, whatever else has changed; labels that
-//! were scanned only for the very same proof. Its first line carries a version and a checksum of the rest: a damaged record
+//! were scanned only for the very same proof, from files that nobody wrote to since. Its first line carries a version and a checksum of the rest: a damaged record
 //! is noticed, and counts as none.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::MAX_NONCES;
 use super::tally::Tally;
 use crate::cipher::NONCES_PER_GROUP;
-use crate::drive::{Drive, DriveError, Record, Role};
+use crate::drive::{Drive, DriveError, Record, Role, Stamp};
 use crate::ranges::Ranges;
 use crate::set::DataSet;
 use crate::watch::{Event, Watch};
@@ -45,6 +45,22 @@ pub(super) struct Search {
     pub(super) k1: u32,
     pub(super) k2: u32,
     pub(super) nonces_per_pass: u32,
+    /// Of the files' stamps, see [`data_hash`].
+    #[serde(default, with = "hex::serde")]
+    pub(super) data: [u8; 32],
+}
+
+/// Another one once somebody wrote to a data file, as far as drives tell. BLAKE3 of the stamps of all files, in their order.
+pub(super) fn data_hash(set: &DataSet) -> Result<[u8; 32], DriveError> {
+    let reader = set.reader();
+    let mut hasher = blake3::Hasher::new();
+    for (file, drive) in reader.place {
+        hasher.update(&file.to_le_bytes());
+        if let Some(Stamp { bytes, modified, inode }) = reader.drives[*drive].stamp(*file)? {
+            hasher.update([bytes.to_le_bytes(), modified.to_le_bytes(), inode.to_le_bytes()].as_flattened());
+        }
+    }
+    Ok(*hasher.finalize().as_bytes())
 }
 
 /// What a record holds.
@@ -278,7 +294,7 @@ mod tests {
     fn kept() -> Kept {
         Kept {
             work: Work { node_id: [1; 32], challenge: [2; 32], target: [3; 32] },
-            search: Search { commitment: [4; 32], num_labels: 1000, k1: 5, k2: 3, nonces_per_pass: 32 },
+            search: Search { commitment: [4; 32], num_labels: 1000, k1: 5, k2: 3, nonces_per_pass: 32, data: [5; 32] },
             pows: BTreeMap::from([(0, 7), (1, 8), (2, 9), (3, 1 << 55)]),
             pass: 1,
             done: vec![(0, 100), (200, 1000)],

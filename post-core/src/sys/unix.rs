@@ -1,6 +1,6 @@
 //! Linux, macOS and the BSDs.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Result;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -23,6 +23,11 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
 /// The same for two paths exactly when they share one filesystem and so its free space.
 pub(crate) fn filesystem_id(path: &Path) -> Result<u64> {
     Ok(std::fs::metadata(path)?.dev())
+}
+
+/// The number of a file on its filesystem.
+pub(crate) fn inode(meta: &Metadata) -> u64 {
+    meta.ino()
 }
 
 /// The same for two paths exactly when they lie on one physical disk, as far as the system tells: partitions of a disk

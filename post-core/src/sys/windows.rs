@@ -1,6 +1,6 @@
 //! Windows. Never built nor run by us so far: untested.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Result};
 use std::os::windows::fs::FileExt;
 use std::path::Path;
@@ -44,6 +44,11 @@ pub(crate) fn filesystem_id(path: &Path) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     std::fs::canonicalize(path)?.components().next().hash(&mut hasher);
     Ok(hasher.finish())
+}
+
+/// Not told.
+pub(crate) fn inode(_meta: &Metadata) -> u64 {
+    0
 }
 
 /// Not told without trying; the first write will.

@@ -1,11 +1,13 @@
 //! What a check finds, and where it goes on.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
 
 use post_core::backend::faulty::Faulty;
 use post_core::check::{Cause, CheckError, Depth, Found, Request};
 use post_core::drive::{Drive, DriveError, MemoryDrive, Record, Role};
-use post_core::init::init;
+use post_core::init::{self, init};
 use post_core::set::{Problem, SetError};
 use post_core::watch::Silent;
 
@@ -45,6 +47,104 @@ fn an_interrupted_check_goes_on_where_it_was_and_forgets_nothing() {
             assert_eq!(drive.record(Record::Check).unwrap(), None);
         }
     }
+}
+
+/// A set of files of 100 labels in a directory, all written long ago.
+fn in_directory(set: &init::Request) -> (tempfile::TempDir, [PathBuf; 1]) {
+    let root = tempfile::tempdir().unwrap();
+    let dirs = [root.path().to_path_buf()];
+    init(set, &open(&dirs), &[], &mut cpu(), &Silent).unwrap();
+    for (path, (bytes, _)) in snapshot(&dirs) {
+        write_bytes(&path, &bytes, seconds(1000));
+    }
+    (root, dirs)
+}
+
+fn seconds(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// Changes one bit of a file.
+fn flip(root: &tempfile::TempDir, file: u32, byte: usize, time: u64) {
+    let path = root.path().join(format!("postdata_{file}.bin"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[byte] ^= 1;
+    write_bytes(&path, &bytes, seconds(time));
+}
+
+fn stop_at(request: &Request, dirs: &[PathBuf], at: u64) -> u64 {
+    let watch = StopAt { at, checked: AtomicU64::new(0) };
+    let mut device = Faulty::new("honest", Box::new(cpu()), 10);
+    match run_with(request, &open(dirs), &mut device, &watch).0 {
+        Err(CheckError::Stopped { checked, kept: true, .. }) => checked,
+        result => panic!("{result:?}"),
+    }
+}
+
+/// Somebody writes to files between two runs: what was said of them counts no more, that of the others does.
+#[test]
+fn a_continued_check_looks_again_at_files_that_changed() {
+    let set = made_of(3000, 100);
+    for depth in [Depth::All, Depth::Fraction(0.1), Depth::Quick] {
+        let labels = if depth == Depth::Fraction(0.1) { 300 } else { 3000 };
+        let (root, dirs) = in_directory(&set);
+        flip(&root, 1, 0, 1000);
+        flip(&root, 2, 0, 1000);
+        let request = request(&set, depth);
+        let checked = stop_at(&request, &dirs, labels * 2 / 3);
+        // One that was right is damaged, a bad one is mended, another bad one stays as it is.
+        flip(&root, 0, 0, 1001);
+        flip(&root, 1, 0, 1001);
+        let mut device = Faulty::new("honest", Box::new(cpu()), 10);
+        let (result, found) = run_with(&request, &open(&dirs), &mut device, &Silent);
+        let outcome = result.unwrap();
+        let block = if depth == Depth::Quick { 100 } else { 1 };
+        let bad = [0..block, 200..200 + block].map(|labels| (labels, Cause::ChangedOnDisk, false));
+        assert_eq!(told(&found), bad, "{depth:?}");
+        assert_eq!((outcome.checked, outcome.bad), (labels, 2 * block));
+        let notes = found.iter().filter(|found| matches!(found, Found::Note(note) if note.contains("looked at anew")));
+        assert_eq!(notes.count(), 2);
+        if depth == Depth::All {
+            let again = device.deeds().labels();
+            assert!(again >= 3000 - checked + 200 && again < 3000 - checked + 300, "{again} labels looked at");
+        }
+    }
+}
+
+/// Its own repairs change files too, but make it look at nothing twice.
+#[test]
+fn a_continued_repair_does_not_look_again_at_what_it_wrote() {
+    let set = made_of(3000, 100);
+    let (root, dirs) = in_directory(&set);
+    let whole: Vec<_> = snapshot(&dirs).into_values().map(|(bytes, _)| bytes).collect();
+    (0..30).for_each(|file| flip(&root, file, 0, 1000));
+    let checked = stop_at(&repair(&set, Depth::All), &dirs, 2000);
+    let mut device = Faulty::new("honest", Box::new(cpu()), 10);
+    let (result, found) = run_with(&repair(&set, Depth::All), &open(&dirs), &mut device, &Silent);
+    let outcome = result.unwrap();
+    assert_eq!((outcome.checked, outcome.bad, outcome.repaired), (3000, 30, 30));
+    assert!(found.iter().all(|found| matches!(found, Found::Bad(_))), "{found:?}");
+    let again = device.deeds().labels();
+    assert!(again >= 3000 - checked && again < 3000 - checked + 100, "{again} labels looked at");
+    let after: Vec<_> = snapshot(&dirs).into_values().map(|(bytes, _)| bytes).collect();
+    assert!(after == whole);
+}
+
+#[test]
+fn a_check_of_one_kind_leaves_the_progress_of_others_alone() {
+    let set = made_of(3000, 100);
+    let (_root, dirs) = in_directory(&set);
+    let checked = stop_at(&request(&set, Depth::All), &dirs, 2000);
+    let (outcome, _) = run(&request(&set, Depth::Quick), &open(&dirs));
+    assert!(outcome.is_sound());
+    stop_at(&request(&set, Depth::Fraction(0.1)), &dirs, 100);
+    assert!(run(&request(&set, Depth::Fraction(0.1)), &open(&dirs)).0.is_sound());
+    let mut device = Faulty::new("honest", Box::new(cpu()), 10);
+    let (result, _) = run_with(&request(&set, Depth::All), &open(&dirs), &mut device, &Silent);
+    assert_eq!(result.unwrap().checked, 3000);
+    let again = device.deeds().labels();
+    assert!(again < 3000 - checked + 100, "{again} labels looked at");
+    assert_eq!(open(&dirs)[0].record(Record::Check).unwrap(), None);
 }
 
 #[test]

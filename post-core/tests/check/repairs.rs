@@ -1,17 +1,19 @@
 //! What a repair writes, and what it must not.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use post_core::backend;
 use post_core::backend::faulty::Faulty;
-use post_core::check::{Cause, CheckError, Depth, Found, Request};
+use post_core::backend::{self, Backend, Cpu, Info, LabelJob, Sink};
+use post_core::check::{Cause, CheckError, Depth, Found, Request, check};
 use post_core::drive::{Drive, MemoryDrive, Record};
 use post_core::identity::NodeId;
 use post_core::init::{self, init};
-use post_core::label::reference;
+use post_core::label::{Label, reference};
+use post_core::scan::{Hit, ScanJob};
 use post_core::set::SetError;
 use post_core::watch::Silent;
 
@@ -74,11 +76,14 @@ fn exactly_the_bad_labels_are_written() {
     for label in [0, 3, 4, 5, 999] {
         damage(&drive, 1, label * 16 + 5);
     }
+    // Pows cost hours; what a proof has scanned it forgets itself.
+    drive.replace_record(Record::Proof, b"a proof under way").unwrap();
     let spy = Spy::new(&drive);
     let (outcome, found) = run(&repair(&set, Depth::All), &spy.boxed());
     assert_eq!(spy.written(), [(1, 0, 16), (1, 48, 48), (1, 999 * 16, 16)]);
     assert_eq!(drive.files(), whole);
     assert_eq!((outcome.bad, outcome.repaired), (5, 5));
+    assert!(drive.record(Record::Proof).unwrap().is_some());
     let labels: Vec<_> = told(&found).into_iter().map(|(labels, ..)| labels).collect();
     assert_eq!(labels, [1000..1001, 1003..1006, 1999..2000]);
 }
@@ -129,6 +134,83 @@ fn what_cannot_be_read_is_told_by_the_sector_and_written_anew() {
     assert!(run(&request(&set, Depth::All), &spy.boxed()).0.is_sound());
 }
 
+/// A file that is lost costs the CPU alone a day: a device makes its labels.
+#[test]
+fn a_lost_file_is_made_by_the_device_and_not_by_the_judge() {
+    let set = made_of(12_000, 4000);
+    let drive = in_memory(&set);
+    let whole = drive.files();
+    let spy = Spy::new(&drive);
+    spy.unreadable.lock().unwrap().push((1, 0..64_000));
+    for repairs in [false, true] {
+        let request = Request { repair: repairs, ..request(&set, Depth::All) };
+        let mut device = Faulty::new("device", Box::new(cpu()), 512);
+        let mut judge = Faulty::new("judge", Box::new(cpu()), 512);
+        let outcome = check(&request, &spy.boxed(), &mut device, &mut judge, &Silent, &mut |_| {}).unwrap();
+        assert_eq!((outcome.bad, outcome.repaired), (4000, if repairs { 4000 } else { 0 }));
+        assert_eq!(device.deeds().labels(), if repairs { 12_000 } else { 8000 });
+        assert_eq!(judge.deeds().labels(), 0);
+    }
+    assert_eq!(spy.written(), [(1, 0, 64_000)]);
+    assert_eq!(drive.files(), whole);
+}
+
+/// Makes right labels in its first jobs, wrong ones from then on.
+struct Turns {
+    cpu: Cpu,
+    jobs: usize,
+}
+
+impl Backend for Turns {
+    fn info(&self) -> &Info {
+        self.cpu.info()
+    }
+    fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> std::result::Result<(), backend::Error> {
+        let lies = self.jobs == 0;
+        self.jobs = self.jobs.saturating_sub(1);
+        self.cpu.label(job, &mut |positions, labels| match lies {
+            true => sink(positions, &vec![[1; 16]; labels.len()]),
+            false => sink(positions, labels),
+        })
+    }
+    fn scan(
+        &mut self,
+        job: &ScanJob<'_>,
+        first: u64,
+        labels: &[Label],
+        hits: &mut Vec<Hit>,
+    ) -> std::result::Result<(), backend::Error> {
+        self.cpu.scan(job, first, labels, hits)
+    }
+}
+
+/// Its labels stand on no disk to compare with: those that it made before count no more, and `init` makes them again.
+#[test]
+fn what_a_liar_put_in_the_place_of_lost_labels_is_suspect() {
+    let set = made_of(12_000, 4000);
+    let drive = in_memory(&set);
+    let whole = drive.files();
+    let spy = Spy::new(&drive);
+    spy.unreadable.lock().unwrap().extend([(0, 0..64_000), (2, 0..64_000)]);
+    // The first file, the second one, and lies for the third.
+    let mut liar = Turns { cpu: cpu(), jobs: 2 };
+    let (result, found) = run_with(&repair(&set, Depth::All), &spy.boxed(), &mut liar, &Silent);
+    let Err(CheckError::Backend(backend::Error::Wrong { index, .. })) = result else { panic!("{result:?}") };
+    assert!(index >= 8000);
+    assert_eq!(spy.written(), [(0, 0, 64_000)], "nothing that was made when it was caught");
+    let suspects = found.iter().filter(|found| matches!(found, Found::Note(note) if note.contains("may be wrong too")));
+    assert_eq!(suspects.count(), 1, "{found:?}");
+    let counted = init::counted(&drive).unwrap();
+    assert_eq!((&counted[&0][..], &counted[&1][..]), (&[][..], &[0..4000][..]));
+
+    let (outcome, _) = run(&repair(&set, Depth::All), &spy.boxed());
+    assert_eq!((outcome.checked, outcome.bad, outcome.repaired), (12_000, 4000, 4000));
+    assert_eq!(drive.files(), whole);
+    let made = init(&set, &spy.boxed(), &[], &mut cpu(), &Silent).unwrap();
+    assert!(made.complete);
+    assert!(run(&request(&set, Depth::All), &spy.boxed()).0.is_sound());
+}
+
 #[test]
 fn a_device_that_lies_is_named_and_writes_nothing() {
     let set = made_of(2000, 500);
@@ -155,11 +237,7 @@ fn a_device_that_lies_is_named_and_writes_nothing() {
 fn files_of_another_set_are_told_and_never_written_over() {
     let set = made_of(2000, 500);
     let other = init::Request { node_id: NodeId([8; 32]), ..set.clone() };
-    let drive = MemoryDrive::default();
-    for (file, bytes) in in_memory(&set).files() {
-        drive.set_file(file, bytes);
-    }
-    drive.replace_metadata(&set.metadata()).unwrap();
+    let drive = without_records(&set);
     drive.set_file(2, in_memory(&other).files()[&2].clone());
     damage(&drive, 1, 0);
     let spy = Spy::new(&drive);
@@ -168,6 +246,47 @@ fn files_of_another_set_are_told_and_never_written_over() {
     assert_eq!(spy.written(), [(1, 0, 16)]);
     assert!(told(&found).contains(&(1000..1500, Cause::Unknown, false)));
     assert!(found.iter().any(|found| matches!(found, Found::Note(note) if note.contains("another set"))));
+}
+
+/// The data, as another tool left it: without a journal.
+fn without_records(set: &init::Request) -> MemoryDrive {
+    let drive = MemoryDrive::default();
+    for (file, bytes) in in_memory(set).files() {
+        drive.set_file(file, bytes);
+    }
+    drive.replace_metadata(&set.metadata()).unwrap();
+    drive
+}
+
+fn zero(drive: &MemoryDrive, file: u32, labels: Range<usize>) {
+    let mut bytes = drive.files()[&file].clone();
+    bytes[labels.start * 16..labels.end * 16].fill(0);
+    drive.set_file(file, bytes);
+}
+
+/// Without a journal nothing says for which n labels were made. A hole among them must not make right labels look wrong.
+#[test]
+fn under_the_wrong_cost_nothing_is_written_whatever_holes_there_are() {
+    let set = made_of(2000, 500);
+    let drive = without_records(&set);
+    zero(&drive, 0, 0..500);
+    zero(&drive, 2, 0..1);
+    zero(&drive, 3, 0..499);
+    let before = drive.files();
+    let spy = Spy::new(&drive);
+    for depth in [Depth::All, Depth::Fraction(0.5)] {
+        let mut dearer = repair(&set, depth);
+        dearer.params.scrypt.n = 4;
+        let (outcome, found) = run(&dearer, &spy.boxed());
+        assert_eq!(outcome.repaired, 0);
+        assert!(spy.written().is_empty() && drive.files() == before);
+        let notes = found.iter().filter(|found| matches!(found, Found::Note(note) if note.contains("is not repaired")));
+        assert_eq!(notes.count(), 4, "{found:?}");
+    }
+    // Under the right cost other files vouch for the one that is a hole.
+    let (outcome, _) = run(&repair(&set, Depth::All), &spy.boxed());
+    assert_eq!((outcome.bad, outcome.repaired), (1000, 1000));
+    assert_eq!(drive.files(), in_memory(&set).files());
 }
 
 #[test]
