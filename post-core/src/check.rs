@@ -252,6 +252,9 @@ pub fn check(
     let mut oracle = Oracle { commitment, scrypt, device: backend, judge, watch };
     let before = run.begin();
     let result = run.walk(&mut oracle).and_then(|()| Ok(oracle.device.settle()?));
+    if let Err(CheckError::Backend(backend::Error::Wrong { .. })) = result {
+        run.distrust(&mut oracle);
+    }
     run.end(result, before)
 }
 
@@ -305,6 +308,8 @@ struct Run<'a> {
     /// The bad stretch of a file that may go on in what is read next.
     open: BTreeMap<u32, Bad>,
     sums: BTreeMap<u32, FileSums>,
+    /// Indices of labels that could not be read and were written anew, in this run.
+    made: Ranges,
     /// Files that no journal vouches for: whether their labels do.
     ours: BTreeMap<u32, bool>,
     /// Whether any label of the set is right, once somebody asked.
@@ -358,6 +363,7 @@ impl<'a> Run<'a> {
             not_judged: 0,
             open: BTreeMap::new(),
             sums: BTreeMap::new(),
+            made: Ranges::default(),
             ours: BTreeMap::new(),
             checks_out: None,
         };

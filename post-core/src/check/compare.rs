@@ -1,9 +1,11 @@
 //! Labels from disk against labels computed now. A device is believed when it says that a label is right; before it is
-//! called wrong the CPU is asked, because a device that lies would have right labels written over.
+//! called wrong the CPU is asked, because a device that lies would have right labels written over. Where nothing can be read
+//! there is nothing to compare: what the device makes in its place is looked at by sample, as `init` does.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use super::CheckError;
+use crate::backend::checked::spot_check;
 use crate::backend::{self, Backend, LabelJob, Labels};
 use crate::identity::Commitment;
 use crate::label::{Label, reference, stored};
@@ -12,6 +14,9 @@ use crate::watch::Watch;
 
 /// So few labels the readable reference computes itself.
 const FEW: usize = 32;
+
+/// Up to so many labels that follow each other the CPU makes alone: a device that has to be begun anew is no faster.
+const CPU_ALONE: u64 = 1024;
 
 /// Who says how labels should be.
 pub(super) struct Oracle<'a> {
@@ -56,6 +61,33 @@ impl Oracle<'_> {
         if truth.len() < list.len() { Err(CheckError::stopped()) } else { Ok(truth) }
     }
 
+    /// Labels in place of those that can't be read. Of a long stretch the device makes them, and the CPU looks at one of each
+    /// batch.
+    pub(super) fn made(&mut self, indices: &Range<u64>) -> Result<Vec<Label>, CheckError> {
+        let count = indices.end - indices.start;
+        if count <= CPU_ALONE {
+            return self.truth(&indices.clone().collect::<Vec<_>>());
+        }
+        let job = LabelJob { scrypt: self.scrypt, labels: Labels::Range(self.commitment, indices.clone()) };
+        let (watch, id) = (self.watch, self.device.info().id.clone());
+        let (mut made, mut checked) = (Vec::with_capacity(count as usize), Ok(()));
+        self.device.label(&job, &mut |positions, labels| {
+            checked = spot_check(&job, &positions, labels, &id);
+            made.extend_from_slice(labels);
+            if checked.is_err() || watch.stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        match checked {
+            Err(backend::Error::Wrong { index, .. }) => return Err(self.accuse(index).into()),
+            checked => checked?,
+        }
+        if (made.len() as u64) < count {
+            return Err(CheckError::stopped());
+        }
+        // Nothing is written that a batch still under way speaks against.
+        self.device.settle()?;
+        Ok(made)
+    }
+
     /// Where the device says something else than the disk: index, and what the device says. `at` is what lies on disk, and
     /// its index, for a position of the job.
     fn differing(
@@ -91,7 +123,8 @@ impl Oracle<'_> {
         }
     }
 
-    fn accuse(&mut self, index: u64) -> backend::Error {
+    /// A label that the device made turned out to be wrong.
+    pub(super) fn accuse(&mut self, index: u64) -> backend::Error {
         self.device.accuse(&self.commitment, index)
     }
 }

@@ -6,9 +6,10 @@ use std::ops::Range;
 use super::compare::Oracle;
 use super::walk::stretch;
 use super::{Cause, CheckError, Depth, Found, Run};
+use crate::backend;
 use crate::difficulty::vrf_threshold;
-use crate::drive::{DriveError, Record};
-use crate::journal::Journal;
+use crate::drive::DriveError;
+use crate::journal::{FileProgress, Journal};
 use crate::label::{LABEL_BYTES, Label};
 use crate::plan::Layout;
 use crate::ranges::Ranges;
@@ -40,16 +41,16 @@ impl Run<'_> {
         let mut stretches = self.stretches(file, wrong);
         let writes = self.request.writes() && self.is_ours(file, oracle)?;
         for labels in lost.iter() {
-            // No device is asked: nothing on disk could speak against what it says.
-            let indices: Vec<u64> = if writes { labels.clone().collect() } else { Vec::new() };
-            let truth = oracle.truth(&indices)?;
+            let truth = if writes { oracle.made(&labels)? } else { Vec::new() };
             stretches.push(Stretch { labels, cause: Cause::Unreadable, truth, repaired: false });
         }
         stretches.sort_by_key(|stretch| stretch.labels.start);
         if writes {
             self.repair(file, &mut stretches);
             self.correct_sums(file, &stretches);
-            self.correct_records(file, &stretches);
+            let replaced = stretches.iter().filter(|stretch| stretch.repaired && stretch.cause == Cause::Unreadable);
+            replaced.for_each(|stretch| self.made.insert(stretch.labels.clone()));
+            self.correct_records(file, &stretches, oracle)?;
         }
         let left = stretches.iter().filter(|stretch| !stretch.repaired).map(|stretch| stretch.labels.clone()).collect();
         for Stretch { labels, cause, repaired, .. } in stretches {
@@ -188,35 +189,83 @@ impl Run<'_> {
     }
 
     /// What was repaired is no suspect any more, and may be the smallest label of the set.
-    fn correct_records(&mut self, file: u32, stretches: &[Stretch]) {
+    fn correct_records(&mut self, file: u32, stretches: &[Stretch], oracle: &mut Oracle<'_>) -> Result<(), CheckError> {
         let repaired: Vec<&Stretch> = stretches.iter().filter(|stretch| stretch.repaired).collect();
         let noted = self.correct_journal(file, &repaired).and_then(|()| self.correct_nonce(&repaired));
         // A proof under way sees by the file's stamp that it has to scan again.
-        if let Err(error) = noted {
-            (self.found)(Found::Note(format!(
+        match noted {
+            Ok(()) => {}
+            // Only a device makes labels that nobody has looked at.
+            Err(SetError::Backend(backend::Error::Wrong { index, .. })) => return Err(oracle.accuse(index).into()),
+            Err(error) => (self.found)(Found::Note(format!(
                 "labels of {} were repaired, but the records beside them are as before: {error}",
                 Layout::file_name(file)
-            )));
+            ))),
         }
+        Ok(())
     }
 
     fn correct_journal(&self, file: u32, repaired: &[&Stretch]) -> Result<(), SetError> {
+        let first = self.layout.file_labels(file).start;
+        let correct = |progress: &mut FileProgress| {
+            let mut suspects: Ranges = progress.suspect.iter().map(|(from, to)| *from..*to).collect();
+            repaired.iter().for_each(|s| suspects.remove(s.labels.start - first..s.labels.end - first));
+            progress.suspect = suspects.iter().map(|range| (range.start, range.end)).collect();
+            progress.vrf = self.smallest(progress.vrf, repaired)?;
+            Ok(())
+        };
+        self.edit_journal(file, correct).map(|_| ())
+    }
+
+    /// Corrects what the journal says of a file. Returns whether it says anything.
+    fn edit_journal(
+        &self,
+        file: u32,
+        edit: impl FnOnce(&mut FileProgress) -> Result<(), SetError>,
+    ) -> Result<bool, SetError> {
         let drive = self.drive_of(file);
         let ours = |journal: &Journal| journal.is_of(&self.metadata.commitment(), &self.layout);
-        let Some(mut journal) = Journal::of(drive)?.filter(ours) else { return Ok(()) };
-        let Some(progress) = journal.files.get_mut(&file) else { return Ok(()) };
+        let Some(mut journal) = Journal::of(drive)?.filter(ours) else { return Ok(false) };
+        let Some(progress) = journal.files.get_mut(&file) else { return Ok(false) };
         let before = progress.clone();
-        let first = self.layout.file_labels(file).start;
-        let mut suspects: Ranges = progress.suspect.iter().map(|(from, to)| *from..*to).collect();
-        repaired.iter().for_each(|s| suspects.remove(s.labels.start - first..s.labels.end - first));
-        progress.suspect = suspects.iter().map(|range| (range.start, range.end)).collect();
-        progress.vrf = self.smallest(progress.vrf, repaired)?;
-        if *progress == before {
-            return Ok(());
+        edit(progress)?;
+        if *progress != before {
+            journal.store(drive)?;
         }
-        let bytes = journal.to_bytes();
-        let bytes = bytes.map_err(|e| DriveError::Malformed { place: drive.name(), reason: e.to_string() })?;
-        Ok(drive.replace_record(Record::Journal, &bytes)?)
+        Ok(true)
+    }
+
+    /// After a device lied: what it put in the place of unreadable labels may be wrong as well. Where there is a journal,
+    /// `init` makes it again.
+    pub(super) fn distrust(&mut self, oracle: &mut Oracle<'_>) {
+        let liars = oracle.device.suspects(&self.metadata.commitment());
+        let made = std::mem::take(&mut self.made);
+        let suspects: Ranges = match liars {
+            Some(liars) => liars.iter().flat_map(|range| made.within(range)).collect(),
+            None => made,
+        };
+        for file in self.files.keys().copied().collect::<Vec<_>>() {
+            let first = self.layout.file_labels(file).start;
+            let here: Ranges = suspects.within(&self.indices(file)).collect();
+            if here.is_empty() {
+                continue;
+            }
+            let noted = self.edit_journal(file, |progress| {
+                let offsets = here.iter().map(|range| range.start - first..range.end - first);
+                let all: Ranges = progress.suspects().iter().chain(offsets).collect();
+                progress.suspect = all.iter().map(|range| (range.start, range.end)).collect();
+                Ok(())
+            });
+            let cure = match noted {
+                Ok(true) => "init with another device makes them again".into(),
+                Ok(false) => "check all labels with another device".into(),
+                Err(error) => format!("that could not be noted ({error}), so check all labels with another device"),
+            };
+            let (count, place, drive) = (here.len(), Layout::file_name(file), self.drive_of(file).name());
+            (self.found)(Found::Note(format!(
+                "{count} labels of {place} in {drive} were written anew by this device and may be wrong too; {cure}"
+            )));
+        }
     }
 
     /// A nonce that nobody has looked for is left to who looks at all labels.
@@ -256,8 +305,8 @@ impl Run<'_> {
         for stretch in repaired {
             search.observe(stretch.labels.start, &stretch.truth).map_err(|error| match error {
                 VrfError::Params(error) => backend_error(error),
-                // The CPU made these labels.
-                VrfError::Wrong { index } => crate::backend::Error::Wrong { device: "cpu".into(), index }.into(),
+                // Whose it is, the device is asked.
+                VrfError::Wrong { index } => backend::Error::Wrong { device: String::new(), index }.into(),
             })?;
         }
         Ok(search.best())
@@ -265,5 +314,5 @@ impl Run<'_> {
 }
 
 fn backend_error(error: crate::params::ParamsError) -> SetError {
-    crate::backend::Error::from(error).into()
+    backend::Error::from(error).into()
 }

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use post_core::backend;
 use post_core::backend::faulty::Faulty;
-use post_core::check::{Cause, CheckError, Depth, Found, Request};
+use post_core::backend::{self, Backend, Cpu, Info, LabelJob, Sink};
+use post_core::check::{Cause, CheckError, Depth, Found, Request, check};
 use post_core::drive::{Drive, MemoryDrive, Record};
 use post_core::identity::NodeId;
 use post_core::init::{self, init};
-use post_core::label::reference;
+use post_core::label::{Label, reference};
+use post_core::scan::{Hit, ScanJob};
 use post_core::set::SetError;
 use post_core::watch::Silent;
 
@@ -130,6 +131,84 @@ fn what_cannot_be_read_is_told_by_the_sector_and_written_anew() {
     assert_eq!((outcome.bad, outcome.repaired), (513, 513));
     assert_eq!(told(&found)[2], (3900..3901, Cause::Unknown, true));
     assert_eq!(drive.files(), whole);
+    assert!(run(&request(&set, Depth::All), &spy.boxed()).0.is_sound());
+}
+
+/// A file that is lost costs the CPU alone a day: a device makes its labels.
+#[test]
+fn a_lost_file_is_made_by_the_device_and_not_by_the_judge() {
+    let set = made_of(12_000, 4000);
+    let drive = in_memory(&set);
+    let whole = drive.files();
+    let spy = Spy::new(&drive);
+    spy.unreadable.lock().unwrap().push((1, 0..64_000));
+    for repairs in [false, true] {
+        let request = Request { repair: repairs, ..request(&set, Depth::All) };
+        let mut device = Faulty::new("device", Box::new(cpu()), 512);
+        let mut judge = Faulty::new("judge", Box::new(cpu()), 512);
+        let outcome = check(&request, &spy.boxed(), &mut device, &mut judge, &Silent, &mut |_| {}).unwrap();
+        assert_eq!((outcome.bad, outcome.repaired), (4000, if repairs { 4000 } else { 0 }));
+        assert_eq!(device.deeds().labels(), if repairs { 12_000 } else { 8000 });
+        assert_eq!(judge.deeds().labels(), 0);
+    }
+    assert_eq!(spy.written(), [(1, 0, 64_000)]);
+    assert_eq!(drive.files(), whole);
+}
+
+/// Makes right labels in its first jobs, wrong ones from then on.
+struct Turns {
+    cpu: Cpu,
+    jobs: usize,
+}
+
+impl Backend for Turns {
+    fn info(&self) -> &Info {
+        self.cpu.info()
+    }
+    fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> std::result::Result<(), backend::Error> {
+        let lies = self.jobs == 0;
+        self.jobs = self.jobs.saturating_sub(1);
+        self.cpu.label(job, &mut |positions, labels| match lies {
+            true => sink(positions, &vec![[1; 16]; labels.len()]),
+            false => sink(positions, labels),
+        })
+    }
+    fn scan(
+        &mut self,
+        job: &ScanJob<'_>,
+        first: u64,
+        labels: &[Label],
+        hits: &mut Vec<Hit>,
+    ) -> std::result::Result<(), backend::Error> {
+        self.cpu.scan(job, first, labels, hits)
+    }
+}
+
+/// Its labels stand on no disk to compare with: those that it made before count no more, and `init` makes them again.
+#[test]
+fn what_a_liar_put_in_the_place_of_lost_labels_is_suspect() {
+    let set = made_of(12_000, 4000);
+    let drive = in_memory(&set);
+    let whole = drive.files();
+    let spy = Spy::new(&drive);
+    spy.unreadable.lock().unwrap().extend([(0, 0..64_000), (2, 0..64_000)]);
+    // The first file, the second one, and lies for the third.
+    let mut liar = Turns { cpu: cpu(), jobs: 2 };
+    let (result, found) = run_with(&repair(&set, Depth::All), &spy.boxed(), &mut liar, &Silent);
+    let Err(CheckError::Backend(backend::Error::Wrong { index, .. })) = result else { panic!("{result:?}") };
+    assert!(index >= 8000);
+    assert_eq!(spy.written(), [(0, 0, 64_000)], "nothing that was made when it was caught");
+    let suspects = found.iter().filter(|found| matches!(found, Found::Note(note) if note.contains("may be wrong too")));
+    assert_eq!(suspects.count(), 1, "{found:?}");
+    let counted = init::counted(&drive).unwrap();
+    let counted = |file: u32| counted[&file].iter().map(|range| range.end - range.start).sum::<u64>();
+    assert_eq!((counted(0), counted(1)), (0, 4000));
+
+    let (outcome, _) = run(&repair(&set, Depth::All), &spy.boxed());
+    assert_eq!((outcome.checked, outcome.bad, outcome.repaired), (12_000, 4000, 4000));
+    assert_eq!(drive.files(), whole);
+    let made = init(&set, &spy.boxed(), &[], &mut cpu(), &Silent).unwrap();
+    assert!(made.complete);
     assert!(run(&request(&set, Depth::All), &spy.boxed()).0.is_sound());
 }
 
