@@ -11,6 +11,7 @@ use crate::drive::{Drive, DriveError, Record};
 use crate::identity::Commitment;
 use crate::plan::Layout;
 use crate::ranges::Ranges;
+use crate::sealed::{seal, unseal};
 use crate::vrf::VrfNonce;
 
 const MAGIC: &str = "post-journal-1";
@@ -73,11 +74,8 @@ impl Journal {
     }
 
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let body = serde_json::to_string(self)?;
-        let checksum = blake3::hash(body.as_bytes()).to_hex();
         let suspects = self.files.values().any(|progress| !progress.suspect.is_empty());
-        let magic = if suspects { MAGIC_WITH_SUSPECTS } else { MAGIC };
-        Ok(format!("{magic} {checksum}\n{body}\n").into_bytes())
+        seal(if suspects { MAGIC_WITH_SUSPECTS } else { MAGIC }, self)
     }
 
     /// Replaces a drive's journal by this one.
@@ -93,11 +91,7 @@ impl Journal {
 
     /// What the bytes say; `None` when they are damaged or of an unknown version.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-        let body = body.strip_suffix('\n')?;
-        let checksum = [MAGIC, MAGIC_WITH_SUSPECTS].iter().find_map(|magic| head.strip_prefix(magic))?.trim_start();
-        let sound = checksum == blake3::hash(body.as_bytes()).to_hex().as_str();
-        sound.then(|| serde_json::from_str(body).ok()).flatten()
+        [MAGIC, MAGIC_WITH_SUSPECTS].iter().find_map(|magic| unseal(magic, bytes))
     }
 }
 

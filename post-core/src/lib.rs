@@ -28,6 +28,8 @@ pub mod vrf;
 pub mod metadata;
 
 pub mod drive;
+mod sealed;
+
 mod journal;
 mod map;
 mod sums;

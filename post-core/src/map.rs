@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::drive::{Drive, DriveError, Record};
 use crate::identity::Commitment;
 use crate::plan::Layout;
+use crate::sealed::{seal, unseal};
 
 const MAGIC: &str = "post-map-1";
 
@@ -44,20 +45,8 @@ struct Document {
 
 impl Document {
     fn of(drive: &dyn Drive, commitment: &Commitment, layout: &Layout) -> Result<Option<Self>, DriveError> {
-        let document = drive.record(Record::Map)?.as_deref().and_then(Self::from_bytes);
+        let document = drive.record(Record::Map)?.as_deref().and_then(|bytes| unseal::<Self>(MAGIC, bytes));
         Ok(document.filter(|map| map.commitment == commitment.0 && map.num_labels == layout.num_labels()))
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-        let checksum = head.strip_prefix(MAGIC)?.strip_prefix(' ')?;
-        (checksum == blake3::hash(body.as_bytes()).to_hex().as_str()).then(|| serde_json::from_str(body).ok()).flatten()
-    }
-
-    fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let body = serde_json::to_string(self)? + "\n";
-        let checksum = blake3::hash(body.as_bytes()).to_hex();
-        Ok(format!("{MAGIC} {checksum}\n{body}").into_bytes())
     }
 }
 
@@ -180,7 +169,7 @@ impl SetMap {
         layout: &Layout,
     ) -> Result<(), DriveError> {
         let (commitment, num_labels) = (commitment.0, layout.num_labels());
-        let bytes = Document { commitment, num_labels, this: this.into(), members }.to_bytes();
+        let bytes = seal(MAGIC, &Document { commitment, num_labels, this: this.into(), members });
         let bytes = bytes.map_err(|e| DriveError::Malformed { place: on.name(), reason: e.to_string() })?;
         on.replace_record(Record::Map, &bytes)
     }
@@ -188,7 +177,7 @@ impl SetMap {
 
 /// Where the drives of the set that a drive belongs to were last, itself among them; whatever set that is.
 pub(crate) fn places(drive: &dyn Drive) -> Result<Vec<String>, DriveError> {
-    let document = drive.record(Record::Map)?.as_deref().and_then(Document::from_bytes);
+    let document = drive.record(Record::Map)?.as_deref().and_then(|bytes| unseal::<Document>(MAGIC, bytes));
     Ok(document.into_iter().flat_map(|map| map.members).map(|(_, member)| member.place).collect())
 }
 

@@ -7,6 +7,7 @@ use crate::drive::{Drive, DriveError, Record};
 use crate::journal::Journal;
 use crate::metadata::Metadata;
 use crate::plan::Layout;
+use crate::sealed::{seal, unseal};
 use crate::set::SetError;
 
 const MAGIC: &str = "post-resize-1";
@@ -24,8 +25,7 @@ impl Resize {
     /// What a drive says; a damaged record is an error, for nothing else tells what is to be done.
     pub(crate) fn of(drive: &dyn Drive) -> Result<Option<Self>, DriveError> {
         let Some(bytes) = drive.record(Record::Resize)? else { return Ok(None) };
-        let parsed = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_prefix(MAGIC));
-        let parsed = parsed.and_then(|body| serde_json::from_str(body).ok());
+        let parsed = unseal(MAGIC, &bytes);
         let reason = || "it does not say to which size the set is on its way".into();
         parsed
             .map(Some)
@@ -64,9 +64,8 @@ impl Resize {
 
     /// Says it on a drive.
     pub(crate) fn store(&self, drive: &dyn Drive) -> Result<(), DriveError> {
-        let body = serde_json::to_string(self);
-        let body = body.map_err(|e| DriveError::Malformed { place: drive.name(), reason: e.to_string() })?;
-        drive.replace_record(Record::Resize, format!("{MAGIC} {body}\n").as_bytes())
+        let malformed = |e: serde_json::Error| DriveError::Malformed { place: drive.name(), reason: e.to_string() };
+        drive.replace_record(Record::Resize, &seal(MAGIC, self).map_err(malformed)?)
     }
 
     /// An error where a change of size was interrupted: until it is finished the drives contradict each other.

@@ -11,6 +11,7 @@ use crate::drive::{Drive, DriveError, Record, Stamp};
 use crate::identity::Commitment;
 use crate::plan::Layout;
 use crate::ranges::Ranges;
+use crate::sealed::{seal, unseal};
 
 const MAGIC: &str = "post-check-2";
 
@@ -197,17 +198,11 @@ impl Kept {
     }
 
     fn to_bytes(checks: &[Self]) -> Result<Vec<u8>, serde_json::Error> {
-        let body = serde_json::to_string(checks)?;
-        let checksum = blake3::hash(body.as_bytes()).to_hex();
-        Ok(format!("{MAGIC} {checksum}\n{body}\n").into_bytes())
+        seal(MAGIC, &checks)
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Vec<Self>> {
-        let (head, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-        let body = body.strip_suffix('\n')?;
-        let checksum = head.strip_prefix(MAGIC)?.strip_prefix(' ')?;
-        let sound = checksum == blake3::hash(body.as_bytes()).to_hex().as_str();
-        sound.then(|| serde_json::from_str(body).ok()).flatten()
+        unseal(MAGIC, bytes)
     }
 }
 

@@ -14,6 +14,7 @@ use super::tally::Tally;
 use crate::cipher::NONCES_PER_GROUP;
 use crate::drive::{Drive, DriveError, Record, Role, Stamp};
 use crate::ranges::Ranges;
+use crate::sealed::{seal, unseal};
 use crate::set::DataSet;
 use crate::watch::{Event, Watch};
 
@@ -80,20 +81,12 @@ struct Kept {
 
 impl Kept {
     fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let body = serde_json::to_string(self)?;
-        let checksum = blake3::hash(body.as_bytes()).to_hex();
-        Ok(format!("{MAGIC} {checksum}\n{body}\n").into_bytes())
+        seal(MAGIC, self)
     }
 
     /// What the bytes say; `None` when they are damaged, of an unknown version, or say what can't be.
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, body) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-        let body = body.strip_suffix('\n')?;
-        let checksum = head.strip_prefix(MAGIC)?.strip_prefix(' ')?;
-        if checksum != blake3::hash(body.as_bytes()).to_hex().as_str() {
-            return None;
-        }
-        serde_json::from_str(body).ok().filter(Self::makes_sense)
+        unseal(MAGIC, bytes).filter(Self::makes_sense)
     }
 
     /// What the drive has kept; one that can't be read has kept nothing.
