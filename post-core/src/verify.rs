@@ -159,8 +159,7 @@ impl<'a> Verifier<'a> {
     ///
     /// The cheap rules go first, for all. Then the k2pows: a proof that has come so far costs one hash in any case, because
     /// whether rule 6 holds must be known before rule 7 may be named. So labels are computed only where the pow holds, and
-    /// junk without a pow costs no label. What is there twice is done once, the equal proofs as well as the equal pows of
-    /// different proofs: else one pow would let its owner have it hashed again and again.
+    /// junk without a pow costs no label. Equal proofs, and equal pows of different proofs, are computed once.
     ///
     /// A label that misses and that a device other than the CPU computed is computed once more: wrong labels of a device
     /// whose place others can take change no verdict.
