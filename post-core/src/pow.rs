@@ -11,7 +11,7 @@ use crate::watch::Watch;
 pub const POW_LIMIT: u64 = 1 << 56;
 
 /// What a pow is bound to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PowInput {
     /// Nonce group, 0 … 255.
     pub group: u8,
@@ -73,6 +73,17 @@ pub trait PowProver: Sync {
     fn prove(&self, input: &PowInput, target: &[u8; 32], watch: &dyn Watch) -> Result<u64, PowError>;
 }
 
+/// A pow to be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PowClaim {
+    /// What it is bound to.
+    pub input: PowInput,
+    /// The pow itself, below [`POW_LIMIT`].
+    pub pow: u64,
+    /// What its hash must be below, 32 B, big endian.
+    pub target: [u8; 32],
+}
+
 /// Judges pows.
 pub trait PowVerifier: Sync {
     /// Whether the hash of `pow` is below `target` (32 B, big endian).
@@ -80,4 +91,12 @@ pub trait PowVerifier: Sync {
     /// # Errors
     /// [`PowError::OutOfMemory`] and [`PowError::NoMachine`] when it can't be told.
     fn verify(&self, input: &PowInput, pow: u64, target: &[u8; 32]) -> Result<bool, PowError>;
+
+    /// The same for many, on all threads it has; the answers are in the order of `claims`. None is hashed after an error.
+    ///
+    /// # Errors
+    /// As [`PowVerifier::verify`].
+    fn verify_all(&self, claims: &[PowClaim]) -> Result<Vec<bool>, PowError> {
+        claims.iter().map(|PowClaim { input, pow, target }| self.verify(input, *pow, target)).collect()
+    }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::identity::{AtxId, Challenge, NodeId};
 
 /// K2 labels that satisfy one nonce.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Proof {
     /// The nonce, 0 … 4095.
     pub nonce: u32,
@@ -19,7 +19,7 @@ pub struct Proof {
 }
 
 /// What a proof claims to be about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProofMetadata {
     /// The miner.
     pub node_id: NodeId,

@@ -1,21 +1,22 @@
 //! Is a proof valid? The rules of POST.md section 6, in its order; the first one broken is the one reported.
 
+mod claim;
+mod hits;
+
+use std::collections::HashMap;
+
 use serde::Serialize;
 
-use crate::backend::{self, Backend, label_list};
-use crate::choice::Choice;
-use crate::cipher::{MAX_GROUPS, NONCES_PER_GROUP};
-use crate::difficulty::{Difficulty, pow_target};
-use crate::identity::Commitment;
-use crate::index_packing::{packed_len, padding_is_zero, required_bits, unpack};
+use self::claim::Claim;
+use crate::backend::{self, Backend};
+use crate::cipher::MAX_GROUPS;
 use crate::label::Label;
 use crate::params::{NetworkParams, ParamsError};
-use crate::pow::{POW_LIMIT, PowError, PowInput, PowVerifier};
+use crate::pow::{PowClaim, PowError, PowVerifier};
 use crate::proof::{Proof, ProofMetadata};
-use crate::scan::NonceGroup;
 
 /// Which labels of a proof are recomputed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// All K2.
     All,
@@ -110,17 +111,21 @@ pub enum VerifyError {
 /// `Ok(())` for a valid proof, else the first rule it breaks.
 pub type Verdict = Result<(), Invalid>;
 
+/// A proof to be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Job<'a> {
+    /// The proof.
+    pub proof: &'a Proof,
+    /// What it is about.
+    pub metadata: &'a ProofMetadata,
+    /// Which of its labels are recomputed.
+    pub mode: &'a Mode,
+}
+
 /// Judges proofs of one network.
 pub struct Verifier<'a> {
     params: &'a NetworkParams,
     pow: &'a dyn PowVerifier,
-}
-
-/// What rules 1 to 5 leave to be checked.
-struct Claim {
-    indices: Vec<u64>,
-    difficulty: Difficulty,
-    group: u8,
 }
 
 impl<'a> Verifier<'a> {
@@ -144,114 +149,67 @@ impl<'a> Verifier<'a> {
         mode: &Mode,
         backend: &mut dyn Backend,
     ) -> Result<Verdict, VerifyError> {
-        let claim = match self.cheap_rules(proof, metadata, mode) {
-            Ok(claim) => claim,
-            Err(invalid) => return Ok(Err(invalid)),
-        };
-        let target = pow_target(&self.params.pow_difficulty, metadata.num_units);
-        let input = PowInput::new(claim.group, &metadata.challenge, metadata.node_id);
-        if !self.pow.verify(&input, proof.pow, &target)? {
-            return Ok(Err(Invalid::InvalidPoW {}));
-        }
-        let positions = self.positions(metadata, mode);
-        let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
-        let list: Vec<_> = positions.iter().map(|id| (commitment, claim.indices[*id as usize])).collect();
-        let labels = label_list(backend, self.params.scrypt, &list)?;
-
-        let group = NonceGroup::new(&metadata.challenge, u32::from(claim.group), proof.pow);
-        let lane = (proof.nonce % NONCES_PER_GROUP) as usize;
-        let mut checks = positions.iter().zip(&list).zip(&labels);
-        Ok(checks
-            .try_for_each(|((id, (_, index)), label)| check_hit(&group, lane, *id, *index, label, claim.difficulty)))
+        let verdicts = self.verify_batch(&[Job { proof, metadata, mode }], backend)?;
+        // One job has one verdict.
+        Ok(verdicts.into_iter().collect())
     }
 
-    /// Rules 1 to 5: no hash, no label.
-    fn cheap_rules(&self, proof: &Proof, metadata: &ProofMetadata, mode: &Mode) -> Result<Claim, Invalid> {
-        let NetworkParams { min_units, max_units, labels_per_unit, k1, k2, .. } = *self.params;
-        let got = metadata.num_units;
-        if got < min_units.max(1) {
-            return Err(Invalid::NumUnitsTooSmall { got, min: min_units.max(1) });
-        }
-        if got > max_units {
-            return Err(Invalid::NumUnitsTooLarge { got, max: max_units });
-        }
-        let nonce_group = proof.nonce / NONCES_PER_GROUP;
-        let group = u8::try_from(nonce_group).map_err(|_| Invalid::NonceGroupOutOfBounds { nonce_group })?;
-        if proof.pow >= POW_LIMIT {
-            return Err(Invalid::PowOutOfRange { pow: proof.pow });
-        }
-        match *mode {
-            Mode::One(position) if position >= k2 => {
-                return Err(Invalid::PositionOutOfRange { position, k2 });
+    /// Judges many proofs, of any miners, for any challenges, in any modes: each gets the verdict that it gets alone, in the
+    /// order of `jobs`. Memory is a small multiple of theirs.
+    ///
+    /// The cheap rules go first, for all. Then the k2pows: a proof that has come so far costs one hash in any case, because
+    /// whether rule 6 holds must be known before rule 7 may be named. So labels are computed only where the pow holds, and
+    /// junk without a pow costs no label. Equal proofs, and equal pows of different proofs, are computed once.
+    ///
+    /// A label that misses and that a device other than the CPU computed is computed once more: wrong labels of a device
+    /// whose place others can take change no verdict.
+    ///
+    /// # Errors
+    /// [`VerifyError`] when no verdict is possible, of any.
+    pub fn verify_batch(&self, jobs: &[Job<'_>], backend: &mut dyn Backend) -> Result<Vec<Verdict>, VerifyError> {
+        let (distinct, places) = distinct(jobs);
+        let mut verdicts = vec![Ok(()); distinct.len()];
+        let mut claims = Vec::new();
+        for (number, job) in distinct.iter().enumerate() {
+            match Claim::new(self.params, job) {
+                Ok(claim) => claims.push((number, claim)),
+                Err(invalid) => verdicts[number] = Err(invalid),
             }
-            Mode::Subset { k3, .. } if !(1..=k2).contains(&k3) => {
-                return Err(Invalid::K3OutOfRange { k3, k2 });
-            }
-            _ => {}
         }
-        let num_labels = u64::from(got).checked_mul(labels_per_unit).ok_or(Invalid::InvalidNumLabels {})?;
-        let difficulty = Difficulty::new(k1, num_labels).ok_or(Invalid::InvalidNumLabels {})?;
-        let indices = unpack_checked(&proof.indices, num_labels, k2)?;
-        Ok(Claim { indices, difficulty, group })
+        let pows = self.judge_pows(claims.iter().map(|(_, claim)| claim.pow).collect())?;
+        claims.retain(|(number, claim)| {
+            let holds = pows.get(&claim.pow).copied().unwrap_or(false);
+            if !holds {
+                verdicts[*number] = Err(Invalid::InvalidPoW {});
+            }
+            holds
+        });
+        let by_labels = hits::judge(claims.iter().map(|(_, claim)| claim), self.params.scrypt, backend)?;
+        for ((number, _), verdict) in claims.iter().zip(by_labels) {
+            verdicts[*number] = verdict;
+        }
+        Ok(places.into_iter().map(|number| verdicts[number].clone()).collect())
     }
 
-    /// The positions to look at, in the order they are looked at.
-    fn positions(&self, metadata: &ProofMetadata, mode: &Mode) -> Vec<u32> {
-        let k2 = self.params.k2;
-        match mode {
-            Mode::One(position) => vec![*position],
-            Mode::Subset { k3, seed } if *k3 < k2 => {
-                let n = u16::try_from(k2).unwrap_or(u16::MAX);
-                let choice = Choice::new(n, &[seed, &metadata.node_id.0, &metadata.challenge.0]);
-                choice.take(*k3 as usize).map(u32::from).collect()
-            }
-            Mode::All | Mode::Subset { .. } => (0..k2).collect(),
-        }
+    /// Rule 6 for each of `pows`; equal ones are hashed once.
+    fn judge_pows(&self, mut pows: Vec<PowClaim>) -> Result<HashMap<PowClaim, bool>, PowError> {
+        pows.sort_unstable();
+        pows.dedup();
+        let hold = self.pow.verify_all(&pows)?;
+        Ok(pows.into_iter().zip(hold).collect())
     }
 }
 
-/// Rule 5.
-fn unpack_checked(bytes: &[u8], num_labels: u64, k2: u32) -> Result<Vec<u64>, Invalid> {
-    let bits = required_bits(num_labels);
-    let expected = packed_len(k2, bits);
-    if bytes.len() != expected {
-        return Err(Invalid::InvalidIndicesLen { expected, got: bytes.len() });
-    }
-    if !padding_is_zero(bytes, k2, bits) {
-        return Err(Invalid::NonZeroPadding {});
-    }
-    let indices: Vec<u64> = unpack(bytes, bits).take(k2 as usize).collect();
-    for (index_id, &index) in (0..).zip(&indices) {
-        if index >= num_labels {
-            return Err(Invalid::IndexOutOfRange { index, index_id, num_labels });
-        }
-    }
-    let mut sorted = indices.clone();
-    sorted.sort_unstable();
-    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Invalid::DuplicateIndex { index: pair[0] }),
-        None => Ok(indices),
-    }
-}
-
-/// Rule 7 for one label.
-fn check_hit(
-    group: &NonceGroup,
-    lane: usize,
-    index_id: u32,
-    index: u64,
-    label: &Label,
-    difficulty: Difficulty,
-) -> Verdict {
-    let msb = group.cipher.encrypt(label)[lane];
-    if msb > difficulty.msb {
-        return Err(Invalid::InvalidMsb { index, index_id, label: *label, msb, difficulty_msb: difficulty.msb });
-    }
-    if msb == difficulty.msb {
-        let lsb = crate::cipher::lazy_value(&group.lazy[lane].encrypt(label));
-        if lsb >= difficulty.lsb {
-            return Err(Invalid::InvalidLsb { index, index_id, label: *label, lsb, difficulty_lsb: difficulty.lsb });
-        }
-    }
-    Ok(())
+/// The jobs that differ, and for each of `jobs` its place among them.
+fn distinct<'a>(jobs: &[Job<'a>]) -> (Vec<Job<'a>>, Vec<usize>) {
+    let mut known = HashMap::new();
+    let mut distinct = Vec::new();
+    let place = |job: &Job<'a>| {
+        *known.entry(*job).or_insert_with(|| {
+            distinct.push(*job);
+            distinct.len() - 1
+        })
+    };
+    let places = jobs.iter().map(place).collect();
+    (distinct, places)
 }

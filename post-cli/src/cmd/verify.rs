@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
-use post_core::backend::Backend;
+use anyhow::{Context, Result, anyhow, bail};
+use post_core::backend::{self, Backend};
 use post_core::pow::{LazyRandomX, Mode as PowMode, Options};
 use post_core::proof::ProofFile;
-use post_core::verify::{Invalid, Mode, Verifier};
+use post_core::verify::{Invalid, Job, Mode, Verifier, VerifyError};
 use serde_json::json;
 
 use crate::args::{Compute, Network, hex_bytes};
@@ -18,6 +18,15 @@ use crate::{devices, machine, report};
 
 /// The largest proof there is has 65535 indices of 64 bits; a file beyond this is not one.
 const MAX_PROOF_FILE: u64 = 4 << 20;
+
+/// Files judged together.
+const FILES_AT_A_TIME: usize = 256;
+
+/// Packed indices of these, before no further file is read. Proofs of a mainnet have some hundred bytes.
+const BYTES_AT_A_TIME: usize = 16 << 20;
+
+/// From so many proofs on a RandomX dataset repays its making, which takes as long as 1500 of them do in light mode.
+const WORTH_DATASET: usize = 3000;
 
 /// Verify proof files, as post prove writes them; on the CPU, unless devices are named
 #[derive(clap::Args)]
@@ -65,6 +74,9 @@ impl Args {
     }
 }
 
+/// A proof, or why there is none.
+type Read = Result<ProofFile, Finding>;
+
 /// What is said of one file.
 enum Finding {
     Valid,
@@ -77,27 +89,22 @@ enum Finding {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let params = args.network.resolve()?;
     let mode = args.mode();
+    let reporter = Arc::new(Reporter::for_people_or_json(false));
     // Of devices that drop out stderr tells, whatever stdout is for.
-    let mut devices = devices::open(&args.compute, Work::Short, &Arc::new(Reporter::for_people_or_json(false)))?;
-    // Light mode: a dataset would take longer than thousands of verifications.
-    let randomx = LazyRandomX::new(Options::new(PowMode::Light, machine::threads(&args.compute)));
+    let mut devices = devices::open(&args.compute, Work::Short, &reporter)?;
+    let randomx = randomx(args.files.len(), machine::threads(&args.compute), &reporter);
     let verifier = Verifier::new(&params, &randomx)?;
     let (mut invalid, mut unusable) = (false, false);
-    for path in &args.files {
-        let mut finding = judge(path, &verifier, &mode, &mut *devices.backend)?;
-        if matches!(finding, Finding::Invalid(_)) && devices.backend.info().kind != "cpu" {
-            // One label of a batch is checked on the CPU. Another may be wrong, and nobody's proof is refused for that.
-            finding = judge(path, &verifier, &mode, &mut machine::open_cpu(&args.compute)?)?;
-            if matches!(finding, Finding::Valid) {
-                let device = &devices.backend.info().id;
-                bail!("{device} computed a wrong label for {}; don't use this device", path.display());
+    let mut paths = args.files.iter();
+    while !paths.as_slice().is_empty() {
+        let files = read_some(&mut paths);
+        for (path, finding) in judge(files, &verifier, &mode, &mut *devices.backend)? {
+            invalid |= matches!(finding, Finding::Invalid(_));
+            unusable |= matches!(finding, Finding::Unreadable(_) | Finding::Malformed(_));
+            let line = if args.json { finding.json(path)? } else { finding.text(path) };
+            if !report::print(&line) {
+                bail!("stdout was closed before all verdicts were written");
             }
-        }
-        invalid |= matches!(finding, Finding::Invalid(_));
-        unusable |= matches!(finding, Finding::Unreadable(_) | Finding::Malformed(_));
-        let line = if args.json { finding.json(path)? } else { finding.text(path) };
-        if !report::print(&line) {
-            bail!("stdout was closed before all verdicts were written");
         }
     }
     Ok(match (unusable, invalid) {
@@ -107,22 +114,68 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     })
 }
 
-fn judge(path: &Path, verifier: &Verifier<'_>, mode: &Mode, backend: &mut dyn Backend) -> Result<Finding> {
-    let bytes = match read_limited(path) {
-        Ok(bytes) if bytes.len() as u64 > MAX_PROOF_FILE => {
-            return Ok(Finding::Malformed(format!("larger than {MAX_PROOF_FILE} bytes, so it is no proof")));
+/// Light mode, unless so many proofs come that a dataset repays its making.
+fn randomx(proofs: usize, threads: usize, reporter: &Reporter) -> LazyRandomX {
+    if proofs < WORTH_DATASET {
+        return LazyRandomX::new(Options::new(PowMode::Light, threads));
+    }
+    let (randomx, why) = machine::randomx(None, threads);
+    reporter.note(&why);
+    randomx
+}
+
+/// The next files that are judged together: so many that threads and vector lanes are busy, so few that the first verdicts
+/// are soon there and memory stays bounded.
+fn read_some<'a>(paths: &mut std::slice::Iter<'a, PathBuf>) -> Vec<(&'a Path, Read)> {
+    let (mut files, mut bytes) = (Vec::new(), 0);
+    while files.len() < FILES_AT_A_TIME
+        && bytes < BYTES_AT_A_TIME
+        && let Some(path) = paths.next()
+    {
+        let read = read(path);
+        bytes += read.as_ref().map_or(0, |file| file.proof.indices.len());
+        files.push((path.as_path(), read));
+    }
+    files
+}
+
+fn read(path: &Path) -> Read {
+    let bytes = read_limited(path).map_err(|error| Finding::Unreadable(error.to_string()))?;
+    if bytes.len() as u64 > MAX_PROOF_FILE {
+        return Err(Finding::Malformed(format!("larger than {MAX_PROOF_FILE} bytes, so it is no proof")));
+    }
+    ProofFile::parse(&bytes).map_err(|error| Finding::Malformed(error.to_string()))
+}
+
+/// What is said of each file, in their order.
+fn judge<'a>(
+    files: Vec<(&'a Path, Read)>,
+    verifier: &Verifier<'_>,
+    mode: &Mode,
+    backend: &mut dyn Backend,
+) -> Result<Vec<(&'a Path, Finding)>> {
+    let proofs = files.iter().filter_map(|(_, read)| read.as_ref().ok());
+    let jobs: Vec<_> = proofs.map(|file| Job { proof: &file.proof, metadata: &file.metadata, mode }).collect();
+    let verdicts = verifier.verify_batch(&jobs, backend).map_err(|error| match error {
+        // What the library says of a wrong label is meant for those that were stored.
+        VerifyError::Backend(backend::Error::Wrong { device, .. }) => {
+            anyhow!("{device} computed a wrong label; don't use this device")
         }
-        Ok(bytes) => bytes,
-        Err(error) => return Ok(Finding::Unreadable(error.to_string())),
-    };
-    let file = match ProofFile::parse(&bytes) {
-        Ok(file) => file,
-        Err(error) => return Ok(Finding::Malformed(error.to_string())),
-    };
-    Ok(match verifier.verify(&file.proof, &file.metadata, mode, backend)? {
-        Ok(()) => Finding::Valid,
-        Err(invalid) => Finding::Invalid(invalid),
-    })
+        error => error.into(),
+    })?;
+    let mut verdicts = verdicts.into_iter();
+    let mut findings = Vec::with_capacity(files.len());
+    for (path, read) in files {
+        let finding = match read {
+            Ok(_) => match verdicts.next().context("a proof got no verdict; this is a defect, please report it")? {
+                Ok(()) => Finding::Valid,
+                Err(invalid) => Finding::Invalid(invalid),
+            },
+            Err(finding) => finding,
+        };
+        findings.push((path, finding));
+    }
+    Ok(findings)
 }
 
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -126,6 +126,36 @@ fn a_mixed_call_gives_every_file_its_line() {
     }
 }
 
+/// More files than are judged together.
+#[test]
+fn many_files_keep_their_order() {
+    let case = case(0);
+    let root = temp();
+    let root = root.path();
+    write(root, "net.toml", case.network_toml());
+    write(root, "good.json", proof_file(case, &case.deterministic_proof).to_string());
+    write(root, "broken.json", "{}");
+    let invalid = case.mutated.iter().find(|proof| proof.name == "pow_invalid").unwrap();
+    write(root, "invalid.json", invalid.proof_file());
+
+    let files: Vec<&str> = (0..600_usize)
+        .map(|at| match at {
+            _ if at.is_multiple_of(7) => "invalid.json",
+            _ if at.is_multiple_of(11) => "broken.json",
+            _ => "good.json",
+        })
+        .collect();
+    let done = Call::new(&["verify", "--network", "net.toml", "--json"]).add(&files).run(root).exits(2);
+    let got: Vec<Value> =
+        json_lines(&done.out).iter().map(|line| json!([line["file"], line["error"]["kind"]])).collect();
+    let kind = |file: &str| match file {
+        "invalid.json" => json!("InvalidPoW"),
+        "broken.json" => json!("Malformed"),
+        _ => Value::Null,
+    };
+    assert_eq!(got, files.iter().map(|file| json!([file, kind(file)])).collect::<Vec<_>>());
+}
+
 #[test]
 fn without_a_mode_all_positions_are_checked() {
     let case = case(0);

@@ -2,13 +2,13 @@
 
 mod ffi;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{POW_LIMIT, PowError, PowInput, PowProver, PowVerifier};
+use super::{POW_LIMIT, PowClaim, PowError, PowInput, PowProver, PowVerifier};
 use crate::difficulty::expected_hashes;
-use crate::watch::{Event, Watch};
+use crate::watch::{Event, Silent, Watch};
 use ffi::{Cache, Dataset, Vm};
 
 /// The key all networks of this kind share.
@@ -79,7 +79,7 @@ pub struct LazyRandomX {
     idle: Mutex<Vec<Vm>>,
     /// The input judged last, and its hash: proofs of one miner for one challenge come in a row, and differ elsewhere.
     judged: Mutex<Option<([u8; 48], [u8; 32])>>,
-    /// Hashes of all searches so far: many small ones are worth a dataset too.
+    /// Hashes of all searches and batches so far: many small ones are worth a dataset too.
     hashed: AtomicU64,
 }
 
@@ -156,6 +156,15 @@ impl LazyRandomX {
         Ok(Arc::clone(cache.insert(Arc::new(Cache::new(CACHE_KEY)?))))
     }
 
+    /// In fast mode, makes sure of the dataset if so many hashes more, and those so far, are worth it.
+    fn prepare_for(&self, hashes: f64, watch: &dyn Watch) -> Result<(), PowError> {
+        let hashes = self.hashed.load(Ordering::Relaxed) as f64 + hashes;
+        if self.options.mode == Mode::Fast && hashes >= DATASET_PAYS_FROM {
+            self.build_dataset(watch)?;
+        }
+        Ok(())
+    }
+
     /// Builds the dataset on all threads; machines made before it are replaced.
     fn build_dataset(&self, watch: &dyn Watch) -> Result<(), PowError> {
         let mut dataset = lock(&self.dataset);
@@ -216,10 +225,7 @@ impl PowProver for LazyRandomX {
         if *target == [0; 32] {
             return Err(PowError::Exhausted);
         }
-        let hashes = self.hashed.load(Ordering::Relaxed) as f64 + expected_hashes(target);
-        if self.options.mode == Mode::Fast && hashes >= DATASET_PAYS_FROM {
-            self.build_dataset(watch)?;
-        }
+        self.prepare_for(expected_hashes(target), watch)?;
         let search = Search {
             input,
             target,
@@ -252,6 +258,34 @@ impl PowVerifier for LazyRandomX {
         };
         *lock(&self.judged) = Some((input, hash));
         Ok(hash < *target)
+    }
+
+    fn verify_all(&self, claims: &[PowClaim]) -> Result<Vec<bool>, PowError> {
+        self.prepare_for(claims.len() as f64, &Silent)?;
+        let answers: Vec<_> = claims.iter().map(|_| AtomicBool::new(false)).collect();
+        let next = AtomicUsize::new(0);
+        let judge = || -> Result<(), PowError> {
+            let untaken = std::iter::from_fn(|| {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                claims.get(at).zip(answers.get(at))
+            });
+            for (PowClaim { input, pow, target }, answer) in untaken {
+                // Where one can't be told, no thread goes on for nothing.
+                let holds =
+                    self.verify(input, *pow, target).inspect_err(|_| next.store(claims.len(), Ordering::Relaxed))?;
+                answer.store(holds, Ordering::Relaxed);
+                self.hashed.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            // This thread is one of them: a claim alone needs no other.
+            let others = self.options.threads.min(claims.len()).saturating_sub(1);
+            let workers: Vec<_> = (0..others).map(|_| scope.spawn(judge)).collect();
+            let own = judge();
+            workers.into_iter().map(|worker| worker.join().unwrap_or(Err(PowError::NoMachine))).fold(own, Result::and)
+        })?;
+        Ok(answers.into_iter().map(AtomicBool::into_inner).collect())
     }
 }
 
