@@ -10,3 +10,5 @@
 pub mod codec;
 
 pub mod ids;
+
+pub mod signature;
