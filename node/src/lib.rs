@@ -12,3 +12,5 @@ pub mod codec;
 pub mod ids;
 
 pub mod signature;
+
+pub mod vrf;
