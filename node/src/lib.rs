@@ -14,3 +14,5 @@ pub mod ids;
 pub mod signature;
 
 pub mod vrf;
+
+pub mod atx;
