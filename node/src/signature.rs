@@ -114,23 +114,32 @@ impl Verifier {
         (0..all.len()).filter(|&i| !self.holds(&all[i])).collect()
     }
 
-    /// Whether a random linear combination of all equations holds.
+    /// Whether a linear combination of all equations holds, its factors not for anybody to choose.
     fn all_hold(&self, all: &[Signed<'_>]) -> bool {
         let mut batch = batch::Verifier::new();
-        let mut transcript = blake3::Hasher::new();
         for signed in all {
             let bytes = signed_bytes(&self.genesis, signed.domain, signed.message);
-            transcript.update(&signed.signer.0).update(&signed.signature.0).update(blake3::hash(&bytes).as_bytes());
             let signature = ed25519_zebra::Signature::from_bytes(&signed.signature.0);
             batch.queue((VerificationKeyBytes::from(signed.signer.0), signature, &bytes));
         }
-        batch.verify(Factors(transcript.finalize_xof())).is_ok()
+        batch.verify(Factors::of(all)).is_ok()
     }
 }
 
 /// The factors of the combination: a hash of all that is checked. Whoever changes one signature to make errors cancel
 /// out changes every factor, so there is no need for randomness that a simulation could not repeat.
 struct Factors(blake3::OutputReader);
+
+impl Factors {
+    fn of(all: &[Signed<'_>]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for signed in all {
+            hasher.update(&signed.signer.0).update(&signed.signature.0).update(&[signed.domain as u8]);
+            hasher.update(blake3::hash(signed.message).as_bytes());
+        }
+        Self(hasher.finalize_xof())
+    }
+}
 
 impl TryRng for Factors {
     type Error = Infallible;

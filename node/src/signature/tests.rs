@@ -178,6 +178,28 @@ fn errors_do_not_cancel_out() {
     assert_eq!(verifier().wrong_among(&pair), [0, 1]);
 }
 
+/// A liar who knew the factors beforehand would choose errors that they cancel out.
+#[test]
+fn every_factor_depends_on_all_that_is_checked() {
+    let good = signed([1; 32], [2; 64]);
+    let factors = |last| {
+        let mut factors = [0; 32];
+        Factors::of(&[good, good, last]).0.fill(&mut factors);
+        factors
+    };
+    let changed = [
+        Signed { signer: NodeId([3; 32]), ..good },
+        Signed { signature: Signature([3; 64]), ..good },
+        Signed { message: b"another", ..good },
+        Signed { domain: Domain::Hare, ..good },
+    ];
+    for changed in changed {
+        let (before, after) = (factors(good), factors(changed));
+        assert_ne!(before[..16], after[..16], "{changed:?}");
+        assert_ne!(before[16..], after[16..], "{changed:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
