@@ -1,5 +1,18 @@
 //! A lean node: takes proofs from provers, makes ATXs of them, agrees with other nodes on blocks, pays rewards.
 //!
-//! Nothing is here yet. It will be a pure state machine, `step(now, input) → effects`, with a shell around it that owns
-//! clock, network and store.
+//! Today it holds what nodes say to each other: bytes, ids, signatures, the VRF and ATXs. All of it is pure: no clock,
+//! no randomness, no I/O. What will come is a state machine, `step(now, input) → effects`, with a shell around it that
+//! owns clock, network and store.
+//!
+//! Imports point down this list.
 #![forbid(unsafe_code)]
+
+pub mod codec;
+
+pub mod ids;
+
+pub mod signature;
+
+pub mod vrf;
+
+pub mod atx;

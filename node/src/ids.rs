@@ -1,0 +1,57 @@
+//! Names of things. Those of the prover's world are post-core's.
+
+use std::fmt;
+
+pub use post_core::identity::{AtxId, Challenge, NodeId};
+
+use crate::codec::scale_as_inner;
+
+/// An epoch, counted from genesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u32);
+
+macro_rules! bytes {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    };
+}
+
+bytes!(
+    /// A network: every signature is bound to it.
+    GenesisId,
+    20
+);
+bytes!(
+    /// An account that is paid rewards.
+    Address,
+    24
+);
+bytes!(
+    /// What a miner gives a PoET to have it in the round's statement.
+    PoetChallenge,
+    32
+);
+bytes!(
+    /// An Ed25519 signature: R, then s.
+    Signature,
+    64
+);
+
+scale_as_inner!(Epoch, GenesisId, Address, PoetChallenge, Signature);
+
+/// What stands where there is no ATX.
+pub const NO_ATX: AtxId = AtxId([0; 32]);
