@@ -14,6 +14,8 @@ use crate::ids::{AtxId, NO_ATX};
 const MERGED_DEPTH: u32 = 8;
 /// 2^2 leaves: [`super::MAX_NIPOSTS`].
 const NIPOSTS_DEPTH: u32 = 2;
+/// Levels above the nine fields.
+const DEPTH: usize = 4;
 
 /// A field of an ATX that can be shown: a leaf of the id's tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +75,11 @@ impl FieldProof {
     /// Whether the ATX of this id has that value.
     #[must_use]
     pub fn holds(&self, id: AtxId) -> bool {
-        // The length of every leaf is known, so bytes can't be moved from a leaf to its neighbour.
+        // The field's length fixes its neighbour's, so no byte can move between them; the path's length fixes the level, so
+        // an inner node can't pass for a field.
         let index = self.field as usize;
-        let neighbour = Field::ALL.get(index ^ 1).map_or(32, |field| field.len());
-        let lengths = [neighbour, 32, 32, 32];
         self.leaf.len() == self.field.len()
-            && self.path.iter().map(Vec::len).eq(lengths)
+            && self.path.len() == DEPTH
             && merkle::climb(&self.leaf, index, &self.path) == id.0
     }
 }

@@ -37,9 +37,10 @@ fn a_shown_field_is_the_whole_field_at_its_place() {
     longer.leaf.push(longer.path[0].remove(0));
     assert!(!longer.holds(id));
     // An inner node is no field.
-    let mut shorter = atx.prove(Field::Coinbase);
-    shorter.path.remove(0);
-    assert!(!shorter.holds(id));
+    let mut higher = atx.prove(Field::PublishEpoch);
+    let inner = blake3::Hasher::new().update(&[1]).update(&higher.leaf).update(&higher.path.remove(0)).finalize();
+    higher.leaf = inner.as_bytes().to_vec();
+    assert!(!higher.holds(id));
     for (field, other) in [(Field::VrfNonce, Field::Marriages), (Field::NiPosts, Field::PreviousAtxs)] {
         let mut elsewhere = atx.prove(field);
         elsewhere.field = other;
