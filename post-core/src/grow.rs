@@ -18,8 +18,8 @@ use crate::metadata::Metadata;
 use crate::params::NetworkParams;
 use crate::plan::Layout;
 use crate::reader::Reader;
-use crate::resize::{Resize, journal_after, no_metadata, resized};
-use crate::set::{Problem, SetError, common_metadata, spot_check, survey};
+use crate::resize::{Resize, journal_after, resized};
+use crate::set::{Problem, SetError, common_metadata, metadata_before, no_metadata, spot_check, survey};
 use crate::watch::Watch;
 
 /// Why a set can't grow.
@@ -107,7 +107,7 @@ impl<'a> Growth<'a> {
         let (metadata, state) = match Resize::any(drives)? {
             // While it switches, drives contradict each other in this one thing.
             Some(resize) if resize.from < resize.to && resize.to == units => {
-                (resize.metadata(drives)?, State::Switching)
+                (metadata_before(&resize, drives)?, State::Switching)
             }
             Some(Resize { from, to }) => return Err(SetError::Resizing { from, to }.into()),
             None => {

@@ -12,7 +12,7 @@ use crate::journal::Journal;
 use crate::metadata::Metadata;
 use crate::params::NetworkParams;
 use crate::plan::Layout;
-use crate::set::{SetError, Survey, common_metadata, survey};
+use crate::set::{SetError, Survey, common_metadata, no_metadata, survey};
 use crate::watch::Watch;
 
 /// Shards that together are one whole set, each file in one of them.
@@ -29,13 +29,12 @@ impl Shards {
     /// # Errors
     /// [`SetError`]; gaps and overlaps are named file by file.
     pub fn open(drives: Vec<Box<dyn Drive>>) -> Result<Self, SetError> {
-        let names = || drives.iter().map(|drive| drive.name()).collect::<Vec<_>>().join(", ");
         for drive in &drives {
             if drive.metadata()?.is_none() {
                 return Err(SetError::NoMetadata { drive: drive.name() });
             }
         }
-        let metadata = common_metadata(&drives)?.ok_or_else(|| SetError::NoMetadata { drive: names() })?;
+        let metadata = common_metadata(&drives)?.ok_or_else(|| no_metadata(&drives))?;
         let layout = metadata.layout()?;
         let survey = survey(&drives, &metadata.commitment(), &layout)?;
         if !survey.problems.is_empty() {

@@ -13,8 +13,8 @@ use crate::metadata::Metadata;
 use crate::params::NetworkParams;
 use crate::plan::Layout;
 use crate::reader::Reader;
-use crate::resize::{Resize, journal_after, no_metadata, resized};
-use crate::set::{Problem, SetError, common_metadata, spot_check, survey};
+use crate::resize::{Resize, journal_after, resized};
+use crate::set::{Problem, SetError, common_metadata, metadata_before, no_metadata, spot_check, survey};
 use crate::watch::Watch;
 
 /// What goes. Drives are named by their index.
@@ -161,7 +161,7 @@ impl<'a> Pruning<'a> {
     ) -> Result<Self, PruneError> {
         let metadata = match Resize::any(drives)? {
             // An earlier pruning to the same size was interrupted.
-            Some(resize) if resize.to < resize.from && units == Some(resize.to) => resize.metadata(drives)?,
+            Some(resize) if resize.to < resize.from && units == Some(resize.to) => metadata_before(&resize, drives)?,
             Some(Resize { from, to }) => return Err(SetError::Resizing { from, to }.into()),
             None => common_metadata(drives)?.ok_or_else(|| no_metadata(drives))?,
         };

@@ -8,7 +8,6 @@ use crate::journal::Journal;
 use crate::metadata::Metadata;
 use crate::plan::Layout;
 use crate::sealed::{seal, unseal};
-use crate::set::SetError;
 
 const MAGIC: &str = "post-resize-1";
 
@@ -42,38 +41,10 @@ impl Resize {
         Ok(None)
     }
 
-    /// The metadata of the old size. In the middle of a change drives differ in the size, and in nothing else.
-    pub(crate) fn metadata(&self, drives: &[Box<dyn Drive>]) -> Result<Metadata, SetError> {
-        let mut common: Option<(Metadata, String)> = None;
-        for drive in drives {
-            let Some(metadata) = drive.metadata()? else { continue };
-            let on_the_way = metadata.num_units == self.from || metadata.num_units == self.to;
-            let metadata = if on_the_way { resized(&metadata, self.from) } else { metadata };
-            match &common {
-                None => common = Some((metadata, drive.name())),
-                Some((first, name)) => {
-                    if let Some((key, a, b)) = first.difference(&metadata) {
-                        let difference = format!("{key} is {a} in one and {b} in the other");
-                        return Err(SetError::Mixed { first: name.clone(), second: drive.name(), difference });
-                    }
-                }
-            }
-        }
-        common.map(|(metadata, _)| metadata).ok_or_else(|| no_metadata(drives))
-    }
-
     /// Says it on a drive.
     pub(crate) fn store(&self, drive: &dyn Drive) -> Result<(), DriveError> {
         let malformed = |e: serde_json::Error| DriveError::Malformed { place: drive.name(), reason: e.to_string() };
         drive.replace_record(Record::Resize, &seal(MAGIC, self).map_err(malformed)?)
-    }
-
-    /// An error where a change of size was interrupted: until it is finished the drives contradict each other.
-    pub(crate) fn refuse(drives: &[Box<dyn Drive>]) -> Result<(), SetError> {
-        match Self::any(drives)? {
-            None => Ok(()),
-            Some(Self { from, to }) => Err(SetError::Resizing { from, to }),
-        }
     }
 }
 
@@ -110,8 +81,4 @@ pub(crate) fn journal_after(
         journal.get_or_insert_with(|| Journal { files: Default::default(), ..staged }).files.extend(files);
     }
     Ok(journal)
-}
-
-pub(crate) fn no_metadata(drives: &[Box<dyn Drive>]) -> SetError {
-    SetError::NoMetadata { drive: drives.iter().map(|drive| drive.name()).collect::<Vec<_>>().join(", ") }
 }

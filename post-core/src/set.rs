@@ -13,7 +13,7 @@ use crate::metadata::Metadata;
 use crate::params::ScryptParams;
 use crate::plan::{Layout, PlanError};
 use crate::reader::Reader;
-use crate::resize::Resize;
+use crate::resize::{Resize, resized};
 
 /// Files that a spot check looks at, at most: a fraction of a second's work.
 const SPOT_CHECKED_FILES: usize = 128;
@@ -196,17 +196,37 @@ pub enum SetError {
 /// # Errors
 /// [`SetError::Drive`] or [`SetError::Mixed`].
 pub fn common_metadata(drives: &[Box<dyn Drive>]) -> Result<Option<Metadata>, SetError> {
-    Resize::refuse(drives)?;
-    common_metadata_while_resized(drives)
+    match Resize::any(drives)? {
+        // Until it is finished the drives contradict each other.
+        Some(Resize { from, to }) => Err(SetError::Resizing { from, to }),
+        None => common_metadata_while_resized(drives),
+    }
 }
 
 /// The same, where a change of size is about to end.
 pub(crate) fn common_metadata_while_resized(drives: &[Box<dyn Drive>]) -> Result<Option<Metadata>, SetError> {
+    common(drives, &|metadata| metadata)
+}
+
+/// The metadata of the old size. In the middle of a change drives differ in the size, and in nothing else.
+pub(crate) fn metadata_before(resize: &Resize, drives: &[Box<dyn Drive>]) -> Result<Metadata, SetError> {
+    let before = |metadata: Metadata| match metadata.num_units {
+        units if units == resize.from || units == resize.to => resized(&metadata, resize.from),
+        _ => metadata,
+    };
+    common(drives, &before)?.ok_or_else(|| no_metadata(drives))
+}
+
+/// None of these drives says whose data it has.
+pub(crate) fn no_metadata(drives: &[Box<dyn Drive>]) -> SetError {
+    SetError::NoMetadata { drive: drives.iter().map(|drive| drive.name()).collect::<Vec<_>>().join(", ") }
+}
+
+/// What all drives say, seen `as_if`; that of the first which knows the nonce, if any does.
+fn common(drives: &[Box<dyn Drive>], as_if: &dyn Fn(Metadata) -> Metadata) -> Result<Option<Metadata>, SetError> {
     let mut common: Option<(Metadata, String)> = None;
     for drive in drives {
-        let Some(metadata) = drive.metadata()? else {
-            continue;
-        };
+        let Some(metadata) = drive.metadata()?.map(as_if) else { continue };
         match &common {
             None => common = Some((metadata, drive.name())),
             Some((first, name)) => {
@@ -292,8 +312,7 @@ impl DataSet {
     /// # Errors
     /// Every [`SetError`].
     pub fn open(drives: Vec<Box<dyn Drive>>) -> Result<Self, SetError> {
-        let names = || drives.iter().map(|drive| drive.name()).collect::<Vec<_>>().join(", ");
-        let metadata = common_metadata(&drives)?.ok_or_else(|| SetError::NoMetadata { drive: names() })?;
+        let metadata = common_metadata(&drives)?.ok_or_else(|| no_metadata(&drives))?;
         let layout = metadata.layout()?;
         let survey = survey(&drives, &metadata.commitment(), &layout)?;
         if !survey.problems.is_empty() {
