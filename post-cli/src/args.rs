@@ -40,20 +40,25 @@ impl Data {
         &self.dirs
     }
 
-    /// Opens them for reading. A directory given twice counts once.
+    /// Opens them for reading.
     pub(crate) fn open(&self) -> Result<Vec<Box<dyn Drive>>> {
-        let mut seen = Vec::new();
-        let mut drives: Vec<Box<dyn Drive>> = Vec::new();
-        for dir in &self.dirs {
-            let drive = DirDrive::existing(dir)?;
-            let real = std::fs::canonicalize(dir).with_context(|| format!("cannot resolve {}", dir.display()))?;
-            if !seen.contains(&real) {
-                seen.push(real);
-                drives.push(Box::new(drive));
-            }
-        }
-        Ok(drives)
+        open_dirs(&self.dirs)
     }
+}
+
+/// Opens directories that must exist, for reading. One that is given twice counts once.
+pub(crate) fn open_dirs(dirs: &[PathBuf]) -> Result<Vec<Box<dyn Drive>>> {
+    let mut seen = Vec::new();
+    let mut drives: Vec<Box<dyn Drive>> = Vec::new();
+    for dir in dirs {
+        let drive = DirDrive::existing(dir)?;
+        let real = std::fs::canonicalize(dir).with_context(|| format!("cannot resolve {}", dir.display()))?;
+        if !seen.contains(&real) {
+            seen.push(real);
+            drives.push(Box::new(drive));
+        }
+    }
+    Ok(drives)
 }
 
 /// `--device`, `--gpu-memory` and `--threads`: what computes.

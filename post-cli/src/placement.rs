@@ -52,7 +52,7 @@ pub(crate) fn drives_json(placement: &Placement, names: &[String]) -> Vec<Value>
 }
 
 /// Numbers in ascending order as `--files` takes them: `A..B`, B not included.
-fn ranges(files: &[u32]) -> Vec<String> {
+pub(crate) fn ranges(files: &[u32]) -> Vec<String> {
     let runs = files.chunk_by(|a, b| a + 1 == *b);
     runs.map(|run| format!("{}..{}", run[0], u64::from(run[run.len() - 1]) + 1)).collect()
 }

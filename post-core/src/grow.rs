@@ -10,10 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::backend::Backend;
 use crate::copying::{Copying, Source};
 use crate::drive::{Drive, DriveError, Record, Role};
-use crate::init::{InitError, Outcome, Request, init, prepare, settle};
+use crate::init::{InitError, Outcome, Request, init, prepare, refuse_other_cost, refuse_other_units, settle};
 use crate::journal::Journal;
 use crate::map::SetMap;
-use crate::merge::{refuse_other_cost, refuse_other_units, request};
 use crate::metadata::Metadata;
 use crate::params::NetworkParams;
 use crate::plan::Layout;
@@ -121,7 +120,7 @@ impl<'a> Growth<'a> {
             return Err(GrowError::NoGrowth { there: metadata.num_units, wanted: units });
         }
         let old = metadata.layout().map_err(SetError::from)?;
-        let new = request(&resized(&metadata, units), params.clone()).layout()?;
+        let new = Request::of(&resized(&metadata, units), params.clone()).layout()?;
         let stages = drives.iter().map(|drive| drive.stage()).collect::<Result<Vec<_>, _>>()?;
         let (asked, quotas) = (quotas.to_vec(), Vec::new());
         let mut growth = Self { drives, asked, quotas, stages, metadata, units, old, new, params, state };
@@ -208,7 +207,7 @@ impl<'a> Growth<'a> {
     #[must_use]
     pub fn request(&self) -> Request {
         let made = self.first_made()..self.new.num_files();
-        Request { files: Some(made), ..request(&resized(&self.metadata, self.units), self.params.clone()) }
+        Request { files: Some(made), ..Request::of(&resized(&self.metadata, self.units), self.params.clone()) }
     }
 
     /// The places where new files are made, one on each drive.
@@ -256,7 +255,7 @@ impl<'a> Growth<'a> {
             self.switch()?;
         }
         // What depends on the whole set: the VRF nonce.
-        let request = request(&resized(&self.metadata, self.units), self.params.clone());
+        let request = Request::of(&resized(&self.metadata, self.units), self.params.clone());
         let outcome = settle(&request, self.drives, backend, watch)?;
         self.drives.iter().try_for_each(|drive| drive.unstage())?;
         self.drives.iter().try_for_each(|drive| drive.forget_record(Record::Resize))?;

@@ -11,6 +11,7 @@
 //! A drive that fails does not stop the others: its files wait, and the run says so in the end (see `waiting`).
 
 mod error;
+mod network;
 mod outlook;
 mod resume;
 mod summing;
@@ -40,6 +41,7 @@ use crate::vrf::{VrfNonce, VrfSearch};
 use crate::watch::{Event, Watch};
 
 pub use self::error::InitError;
+pub(crate) use self::network::{refuse_other_cost, refuse_other_units};
 use self::summing::FileSums;
 pub use self::waiting::{Broken, Waiting, set_aside};
 
@@ -83,6 +85,20 @@ pub struct Outcome {
 }
 
 impl Request {
+    /// What makes the set that `metadata` describes.
+    pub(crate) fn of(metadata: &Metadata, params: NetworkParams) -> Self {
+        Self {
+            params,
+            node_id: metadata.node_id,
+            commitment_atx_id: metadata.commitment_atx_id,
+            units: metadata.num_units,
+            max_file_size: metadata.max_file_size,
+            files: None,
+            broken: Vec::new(),
+            checkpoint_every: CHECKPOINT_EVERY,
+        }
+    }
+
     /// The metadata of the set before its nonce is known.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
@@ -166,12 +182,12 @@ impl Plan {
 /// # Errors
 /// Every [`InitError`] but those of the work itself.
 pub fn prepare(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<Plan, InitError> {
-    prepare_in(request, drives, quotas, Stage::Set)
+    prepare_in(request, drives, quotas, Occasion::Set)
 }
 
 /// What calls for labels.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum Occasion {
     /// A set that is made or continued.
     Set,
     /// A set whose size has just changed: drives still say that it is on its way.
@@ -182,9 +198,9 @@ fn prepare_in(
     request: &Request,
     drives: &[Box<dyn Drive>],
     quotas: &[Option<u64>],
-    stage: Stage,
+    occasion: Occasion,
 ) -> Result<Plan, InitError> {
-    let (plan, placement) = look(request, drives, quotas, stage)?;
+    let (plan, placement) = look(request, drives, quotas, occasion)?;
     placement.all()?;
     plan.drives_in_use().into_iter().try_for_each(|drive| drives[drive].check_writable())?;
     Ok(plan)
@@ -195,12 +211,12 @@ fn look(
     request: &Request,
     drives: &[Box<dyn Drive>],
     quotas: &[Option<u64>],
-    stage: Stage,
+    occasion: Occasion,
 ) -> Result<(Plan, Placement), InitError> {
     let layout = request.layout()?;
-    let existing = match stage {
-        Stage::Set => common_metadata(drives)?,
-        Stage::Resized => common_metadata_while_resized(drives)?,
+    let existing = match occasion {
+        Occasion::Set => common_metadata(drives)?,
+        Occasion::Resized => common_metadata_while_resized(drives)?,
     };
     if let Some((key, wanted, there)) = existing.as_ref().and_then(|there| request.metadata().difference(there)) {
         return Err(InitError::OtherSet { key, wanted, there });
@@ -266,7 +282,7 @@ pub fn init(
     backend: &mut dyn Backend,
     watch: &dyn Watch,
 ) -> Result<Outcome, InitError> {
-    run_in(request, drives, quotas, Stage::Set, backend, watch)
+    run_in(request, drives, quotas, Occasion::Set, backend, watch)
 }
 
 /// Settles what depends on the whole set after its size has changed: nonce, maps, files that nobody vouches for. No file
@@ -284,14 +300,14 @@ pub(crate) fn settle(
     if !problems.is_empty() {
         return Err(SetError::Problems(problems).into());
     }
-    run_in(request, drives, &[], Stage::Resized, backend, watch)
+    run_in(request, drives, &[], Occasion::Resized, backend, watch)
 }
 
 fn run_in(
     request: &Request,
     drives: &[Box<dyn Drive>],
     quotas: &[Option<u64>],
-    stage: Stage,
+    occasion: Occasion,
     backend: &mut dyn Backend,
     watch: &dyn Watch,
 ) -> Result<Outcome, InitError> {
@@ -299,7 +315,7 @@ fn run_in(
     // Looking takes time, in which another process may have written, or free space changed: what counts is what is seen
     // when all drives in use are claimed.
     let mut run = loop {
-        let run = Run::new(request, drives, prepare_in(request, drives, quotas, stage)?)?;
+        let run = Run::new(request, drives, prepare_in(request, drives, quotas, occasion)?)?;
         let wanted = run.plan.drives_in_use();
         if wanted.is_subset(&claimed) {
             break run;

@@ -6,9 +6,8 @@ use std::fmt;
 use crate::backend::Backend;
 use crate::drive::{Drive, DriveError, Record, Remove, Role};
 use crate::identity::Commitment;
-use crate::init::{InitError, Outcome, settle};
+use crate::init::{InitError, Outcome, Request, refuse_other_cost, refuse_other_units, settle};
 use crate::journal::Journal;
-use crate::merge::{refuse_other_cost, refuse_other_units, request};
 use crate::metadata::Metadata;
 use crate::params::NetworkParams;
 use crate::plan::Layout;
@@ -262,7 +261,7 @@ impl<'a> Pruning<'a> {
         backend: &mut dyn Backend,
         watch: &dyn Watch,
     ) -> Result<Outcome, PruneError> {
-        let request = request(&resized(&self.metadata, self.units), params);
+        let request = Request::of(&resized(&self.metadata, self.units), params);
         let (layout, commitment) = (request.layout()?, self.metadata.commitment());
         refuse_other_units(&self.metadata, &request.params)?;
         refuse_other_cost(self.drives, &commitment, request.params.scrypt.n)?;

@@ -106,8 +106,7 @@ fn demo(dir: &Path) -> Result<()> {
         checkpoint_every: CHECKPOINT_EVERY,
     };
     table.step("initialize two drives", || {
-        let drives = drive_dirs.iter().map(|dir| Ok(Box::new(DirDrive::planned(dir)) as Box<dyn Drive>));
-        let drives = drives.collect::<Result<Vec<_>>>()?;
+        let drives: Vec<Box<dyn Drive>> = drive_dirs.iter().map(|dir| Box::new(DirDrive::planned(dir)) as _).collect();
         let started = Instant::now();
         let outcome = init(&request, &drives, &[], &mut backend, &reporter)?;
         let rate = outcome.made as f64 / started.elapsed().as_secs_f64();

@@ -5,15 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use post_core::drive::{DirDrive, Drive};
+use anyhow::Result;
 use post_core::identity::IdentityKey;
 use post_core::init::{Outlook, outlook, prepare};
 use post_core::merge::Shards;
 use serde_json::json;
 
 use super::init::{open_drives, refuse_repeated_drives, tell_outcome};
-use crate::args::{Compute, DriveSpec, Network, drive_spec};
+use crate::args::{Compute, DriveSpec, Network, drive_spec, open_dirs};
 use crate::devices::Work;
 use crate::report::{Reporter, plain};
 use crate::{devices, placement, stop};
@@ -51,7 +50,7 @@ fn merge(args: &Args, reporter: &Arc<Reporter>) -> Result<()> {
     let started = Instant::now();
     let params = args.network.resolve()?;
     refuse_repeated_drives(&args.into)?;
-    let shards = Shards::open(open_shards(&args.shards)?)?;
+    let shards = Shards::open(open_dirs(&args.shards)?)?;
     let request = shards.request(params);
     let into = open_drives(&args.into);
     let quotas: Vec<Option<u64>> = args.into.iter().map(|drive| drive.size).collect();
@@ -70,28 +69,12 @@ fn merge(args: &Args, reporter: &Arc<Reporter>) -> Result<()> {
     let mut devices = devices::open(&args.compute, Work::Short, reporter)?;
     stop::listen()?;
     for (drive, files) in shards.parts() {
-        let files: Vec<String> = files.iter().map(|files| format!("{}..{}", files.start, files.end)).collect();
-        reporter.note(&format!("files {} come from {}", files.join(", "), plain(drive)));
+        reporter.note(&format!("files {} come from {}", placement::ranges(&files).join(", "), plain(drive)));
     }
     let outcome = shards.merge(&request, &into, &quotas, &mut *devices.backend, &**reporter)?;
     take_key(&args.shards, &args.into, reporter)?;
     tell_outcome(&outcome, started.elapsed(), reporter);
     Ok(())
-}
-
-/// A directory given twice is one shard.
-fn open_shards(dirs: &[PathBuf]) -> Result<Vec<Box<dyn Drive>>> {
-    let mut seen = Vec::new();
-    let mut drives: Vec<Box<dyn Drive>> = Vec::new();
-    for dir in dirs {
-        let drive = DirDrive::existing(dir)?;
-        let real = std::fs::canonicalize(dir).with_context(|| format!("cannot resolve {}", dir.display()))?;
-        if !seen.contains(&real) {
-            seen.push(real);
-            drives.push(Box::new(drive));
-        }
-    }
-    Ok(drives)
 }
 
 /// A set without its key earns nothing: one that lies with a shard is copied to the first drive.

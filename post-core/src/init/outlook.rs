@@ -1,6 +1,6 @@
 //! What a run would do, for whoever wants to know it before. Nothing is written.
 
-use super::{InitError, Request, Run, Stage, Waiting, look};
+use super::{InitError, Occasion, Request, Run, Waiting, look};
 use crate::drive::Drive;
 use crate::plan::Placement;
 
@@ -24,7 +24,7 @@ pub struct Outlook {
 /// # Errors
 /// Those of [`super::prepare`] but for lack of room, [`InitError::Gone`] and [`InitError::OtherCost`].
 pub fn outlook(request: &Request, drives: &[Box<dyn Drive>], quotas: &[Option<u64>]) -> Result<Outlook, InitError> {
-    let (plan, placement) = look(request, drives, quotas, Stage::Set)?;
+    let (plan, placement) = look(request, drives, quotas, Occasion::Set)?;
     let run = Run::new(request, drives, plan)?;
     let (labels, done, waiting) = (run.plan.labels(), run.done, run.plan.waiting);
     Ok(Outlook { placement, labels, done, waiting })
