@@ -1,0 +1,4 @@
+//! `post-node`: a lean node.
+#![forbid(unsafe_code)]
+
+fn main() {}
