@@ -6,12 +6,14 @@
 mod challenge;
 mod id;
 mod merkle;
+mod received;
 mod syntax;
 
 use post_core::proof::Proof;
 
 pub use challenge::poet_challenge;
 pub use id::{Field, FieldProof};
+pub use received::{Junk, MAX_ATX_BYTES, Received};
 pub use syntax::SyntaxError;
 
 use crate::codec::{DecodeError, Reader, Scale, put_bytes, put_list, put_option};

@@ -10,6 +10,30 @@ use crate::codec::scale_as_inner;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u32);
 
+impl Epoch {
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The one before it; `None` for the first.
+    #[must_use]
+    pub fn previous(self) -> Option<Self> {
+        self.0.checked_sub(1).map(Self)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A layer, counted from genesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Layer(pub u32);
+
 macro_rules! bytes {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
@@ -51,7 +75,7 @@ bytes!(
     64
 );
 
-scale_as_inner!(Epoch, GenesisId, Address, PoetChallenge, Signature);
+scale_as_inner!(Epoch, Layer, GenesisId, Address, PoetChallenge, Signature);
 
 /// What stands where there is no ATX.
 pub const NO_ATX: AtxId = AtxId([0; 32]);

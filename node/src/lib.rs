@@ -11,8 +11,14 @@ pub mod codec;
 
 pub mod ids;
 
+pub mod params;
+pub mod time;
+
 pub mod signature;
 
 pub mod vrf;
 
 pub mod atx;
+
+pub mod archive;
+pub mod source;
