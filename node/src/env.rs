@@ -1,0 +1,3 @@
+//! The real world: what touches disks, clocks and networks.
+
+pub mod store;
