@@ -34,8 +34,12 @@ pub enum Domain {
     BeaconFollowup = 11,
 }
 
+fn prefix(genesis: &GenesisId, domain: Domain) -> Vec<u8> {
+    [&genesis.0[..], &[domain as u8]].concat()
+}
+
 fn signed_bytes(genesis: &GenesisId, domain: Domain, message: &[u8]) -> Vec<u8> {
-    [&genesis.0[..], &[domain as u8], message].concat()
+    [&prefix(genesis, domain)[..], message].concat()
 }
 
 /// A miner's key on one network.
@@ -61,6 +65,12 @@ impl Signer {
     #[must_use]
     pub fn node_id(&self) -> NodeId {
         NodeId(VerificationKeyBytes::from(&self.key).into())
+    }
+
+    /// What stands before a message that is signed, for whoever has to be told.
+    #[must_use]
+    pub fn prefix(&self, domain: Domain) -> Vec<u8> {
+        prefix(&self.genesis, domain)
     }
 
     /// Signs a message.
@@ -94,6 +104,12 @@ impl Verifier {
     #[must_use]
     pub fn new(genesis: GenesisId) -> Self {
         Self { genesis }
+    }
+
+    /// What stands before a message that is signed.
+    #[must_use]
+    pub fn prefix(&self, domain: Domain) -> Vec<u8> {
+        prefix(&self.genesis, domain)
     }
 
     /// Whether a signature holds.

@@ -5,6 +5,9 @@ use node::codec::{DecodeError, Fault, decode, encode};
 use node::poet::{MAX_LEAVES, PROVEN_LEAVES, PoetProof, ProofError, Prover};
 use proptest::prelude::*;
 
+mod http;
+mod local;
+
 fn proof(leaves: u64) -> PoetProof {
     let mut prover = Prover::new([0x5a; 32]);
     prover.work(leaves);
