@@ -27,4 +27,6 @@ pub mod source;
 
 pub mod status;
 
+pub mod fuzz;
+
 pub mod env;
