@@ -220,6 +220,7 @@ fn bad_requests_are_refused_and_the_server_lives_on() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a directory of the test's own")]
 fn a_restart_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let ends = timing().round_ends(Epoch(0));
