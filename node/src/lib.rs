@@ -22,3 +22,7 @@ pub mod atx;
 
 pub mod archive;
 pub mod source;
+
+pub mod atxs;
+
+pub mod env;
