@@ -1,3 +1,4 @@
-//! The real world around the machines: threads, sockets, files, clocks.
+//! The real world: what touches disks, clocks and networks.
 
 pub mod checker;
+pub mod store;

@@ -25,4 +25,6 @@ pub mod source;
 
 pub mod atxs;
 
+pub mod status;
+
 pub mod env;

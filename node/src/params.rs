@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use post_core::params::{NetworkParams, ParamsError, ScryptParams};
+use post_core::params::{NetworkParams, ParamsError};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AtxId, GenesisId};
@@ -99,7 +99,7 @@ impl NodeParams {
         }
     }
 
-    /// A toy network that begins at `genesis`: epochs of half a minute, units of 64 KiB.
+    /// A toy network that begins at `genesis`: epochs of 40 s, units of 64 KiB.
     #[must_use]
     pub fn devnet(genesis: Time) -> Self {
         let hash = blake3::hash(format!("devnet {}", genesis.0).as_bytes());
@@ -110,9 +110,9 @@ impl NodeParams {
             timing: Timing {
                 genesis,
                 layer_ms: 1000,
-                layers_per_epoch: 30,
-                poet_phase_shift_ms: 14_000,
-                poet_cycle_gap_ms: 12_000,
+                layers_per_epoch: 40,
+                poet_phase_shift_ms: 20_000,
+                poet_cycle_gap_ms: 18_000,
                 delta_ms: 500,
             },
             tick_size: 1024,
@@ -178,15 +178,8 @@ impl NodeParams {
     /// # Errors
     /// None in practice: every field has a TOML form.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        let NetworkParams { labels_per_unit, min_units, max_units, k1, k2, k3, pow_difficulty, scrypt } = self.post;
-        let ScryptParams { n, r, p } = scrypt;
         let Timing { genesis, layer_ms, layers_per_epoch, poet_phase_shift_ms, poet_cycle_gap_ms, delta_ms } =
             self.timing;
-        let post = format!(
-            "labels_per_unit = {labels_per_unit}\nmin_units = {min_units}\nmax_units = {max_units}\nk1 = {k1}\nk2 = {k2}\n\
-             k3 = {k3}\npow_difficulty = \"{}\"\n[scrypt]\nn = {n}\nr = {r}\np = {p}\n",
-            hex::encode(pow_difficulty)
-        );
         toml::to_string(&NodeFile {
             genesis_id: self.genesis_id.to_string(),
             genesis_ms: genesis.0,
@@ -196,7 +189,7 @@ impl NodeParams {
             poet_cycle_gap_ms,
             delta_ms,
             tick_size: self.tick_size,
-            post: post.parse().map_err(serde::ser::Error::custom)?,
+            post: self.post.to_toml().parse().map_err(<toml::ser::Error as serde::ser::Error>::custom)?,
         })
     }
 }
@@ -254,14 +247,14 @@ mod tests {
         assert!(matches!(refused("layer_ms", "layr_ms"), NodeParamsError::Malformed { .. }));
         assert!(matches!(refused("layer_ms = 1000", "layer_ms = 0"), NodeParamsError::Timing(_)));
         assert!(matches!(
-            refused("poet_phase_shift_ms = 14000", "poet_phase_shift_ms = 30000"),
+            refused("poet_phase_shift_ms = 20000", "poet_phase_shift_ms = 40000"),
             NodeParamsError::Timing(_)
         ));
         assert!(matches!(
-            refused("poet_cycle_gap_ms = 12000", "poet_cycle_gap_ms = 14001"),
+            refused("poet_cycle_gap_ms = 18000", "poet_cycle_gap_ms = 20001"),
             NodeParamsError::Timing(_)
         ));
-        assert!(matches!(refused("delta_ms = 500", "delta_ms = 5000"), NodeParamsError::Timing(_)));
+        assert!(matches!(refused("delta_ms = 500", "delta_ms = 5001"), NodeParamsError::Timing(_)));
         assert!(matches!(refused("k1 = 26", "k1 = 0"), NodeParamsError::Post { .. }));
         assert!(matches!(read("?"), Err(NodeParamsError::Malformed { .. })));
     }

@@ -167,6 +167,18 @@ impl IdentityKey {
         Ok(Self(SigningKey::from_bytes(&seed)))
     }
 
+    /// The key of a seed: the first half of a key file.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    /// The secret half, for whoever signs with another library.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
     /// Reads a key file: hex of seed ‖ public key, surrounding white space ignored.
     ///
     /// # Errors

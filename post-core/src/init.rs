@@ -27,7 +27,7 @@ pub use outlook::{Outlook, outlook};
 
 use crate::backend::Backend;
 use crate::difficulty::vrf_threshold;
-use crate::drive::{Drive, DriveError, Role};
+use crate::drive::{Drive, Role};
 use crate::identity::{AtxId, NodeId};
 use crate::journal::FileProgress;
 use crate::label::LABEL_BYTES;
@@ -346,9 +346,9 @@ fn run_in(
 /// For tests: which labels a drive's journal counts as durable and right, in stretches from the beginning of each file.
 ///
 /// # Errors
-/// [`DriveError`].
+/// [`crate::drive::DriveError`].
 #[cfg(any(test, feature = "suite"))]
-pub fn counted(drive: &dyn Drive) -> Result<BTreeMap<u32, Vec<Range<u64>>>, DriveError> {
+pub fn counted(drive: &dyn Drive) -> Result<BTreeMap<u32, Vec<Range<u64>>>, crate::drive::DriveError> {
     let files = crate::journal::Journal::of(drive)?.map(|journal| journal.files).unwrap_or_default();
     let right = |progress: FileProgress| {
         let mut right: Ranges = std::iter::once(0..progress.labels).collect();

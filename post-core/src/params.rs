@@ -197,6 +197,18 @@ impl NetworkParams {
         Ok(params)
     }
 
+    /// The text of a network file with these parameters.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let Self { labels_per_unit, min_units, max_units, k1, k2, k3, pow_difficulty, scrypt } = self;
+        let ScryptParams { n, r, p } = scrypt;
+        let difficulty = hex::encode(pow_difficulty);
+        format!(
+            "labels_per_unit = {labels_per_unit}\nmin_units = {min_units}\nmax_units = {max_units}\nk1 = {k1}\n\
+             k2 = {k2}\nk3 = {k3}\npow_difficulty = \"{difficulty}\"\n[scrypt]\nn = {n}\nr = {r}\np = {p}\n"
+        )
+    }
+
     /// Rule 0 of verification: is this a configuration proofs can be judged by?
     ///
     /// # Errors
@@ -272,6 +284,9 @@ mod tests {
     fn presets_are_usable() {
         NetworkParams::mainnet().check().unwrap();
         NetworkParams::devnet().check().unwrap();
+        for params in [NetworkParams::mainnet(), NetworkParams::devnet()] {
+            assert_eq!(NetworkParams::from_toml(&params.to_toml()).unwrap(), params);
+        }
         assert_eq!(hex::encode(NetworkParams::mainnet().pow_difficulty), format!("000dfb23b0979b4b{}", "0".repeat(48)));
     }
 

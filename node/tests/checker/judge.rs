@@ -1,6 +1,5 @@
 //! The dear checks.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
@@ -159,12 +158,8 @@ impl Backend for Short {
     fn label(&mut self, job: &LabelJob<'_>, sink: &mut Sink<'_>) -> Result<(), Error> {
         let end = job.labels.positions().end;
         self.0.label(job, &mut |positions, labels| {
-            if positions.end == end {
-                sink(positions, &labels[..labels.len() - 1])
-            } else {
-                sink(positions, labels)
-            };
-            ControlFlow::Continue(())
+            let labels = if positions.end == end { &labels[..labels.len() - 1] } else { labels };
+            sink(positions, labels)
         })
     }
     fn scan(&mut self, job: &ScanJob<'_>, first: u64, labels: &[Label], hits: &mut Vec<Hit>) -> Result<(), Error> {
