@@ -238,8 +238,7 @@ impl Shared {
     /// What is to be sifted next; `None` when it is time to stop.
     fn next_messages(&self) -> Option<Vec<Message>> {
         let nothing = |desk: &mut Desk| !desk.stopped && desk.messages.is_empty();
-        let mut desk =
-            self.messages_came.wait_while(self.desk(), nothing).unwrap_or_else(PoisonError::into_inner);
+        let mut desk = self.messages_came.wait_while(self.desk(), nothing).unwrap_or_else(PoisonError::into_inner);
         let messages = (!desk.stopped).then(|| desk.messages.take(ROUND, ROUND_BYTES));
         Self::note_waiting(&self.meters, &desk.messages);
         messages

@@ -76,8 +76,7 @@ fn miner(number: u8) -> Miner {
     let difficulty = Difficulty::new(params.k1, LABELS).unwrap();
     let is_hit = |label: &FullLabel| {
         let byte = cipher.encrypt(&stored(label))[(nonce % 16) as usize];
-        byte < difficulty.msb
-            || (byte == difficulty.msb && lazy_value(&lazy.encrypt(&stored(label))) < difficulty.lsb)
+        byte < difficulty.msb || (byte == difficulty.msb && lazy_value(&lazy.encrypt(&stored(label))) < difficulty.lsb)
     };
     let (hits, misses): (Vec<u64>, Vec<u64>) = (0..LABELS).partition(|index| is_hit(&labels[*index as usize]));
     let hits = hits[..params.k2 as usize].to_vec();

@@ -138,8 +138,7 @@ impl Backend for Card {
 #[test]
 fn a_card_that_lies_condemns_nobody() {
     for one_in in [1, 2, 5] {
-        let (mut judge, meters) =
-            judge(vec![Card::new(faulty().lies(one_in, 5)), cpu()], vec![Box::new(ByThree)]);
+        let (mut judge, meters) = judge(vec![Card::new(faulty().lies(one_in, 5)), cpu()], vec![Box::new(ByThree)]);
         assert_eq!(judge.judge(&jobs()).unwrap(), one_by_one(), "one lie in {one_in}");
         assert_eq!(meters.given_up.load(Relaxed), 1);
     }
@@ -169,11 +168,8 @@ impl Backend for Short {
 
 #[test]
 fn a_label_that_is_not_there_is_below_nothing() {
-    let only_vrf: Vec<Dear> = jobs()
-        .into_iter()
-        .filter(|job| job.vrf.is_some())
-        .map(|job| Dear { posts: Vec::new(), ..job })
-        .collect();
+    let only_vrf: Vec<Dear> =
+        jobs().into_iter().filter(|job| job.vrf.is_some()).map(|job| Dear { posts: Vec::new(), ..job }).collect();
     let (mut judge_short, _) = judge(vec![Box::new(Short(cpu()))], vec![Box::new(ByThree)]);
     assert!(matches!(judge_short.judge(&only_vrf), Err(VerifyError::Backend(Error::DeviceLost { .. }))));
 }

@@ -154,7 +154,10 @@ async fn the_usual_means_judge() {
     // 5 indices where 37 must be.
     checker.judge(job.clone()).unwrap();
     let event = next(&mut events).await;
-    assert!(matches!(event, CheckerEvent::Judged { judgement: Judgement::InvalidPost { post: 0, .. }, .. }), "{event:?}");
+    assert!(
+        matches!(event, CheckerEvent::Judged { judgement: Judgement::InvalidPost { post: 0, .. }, .. }),
+        "{event:?}"
+    );
     job.posts.clear();
     checker.judge(job.clone()).unwrap();
     assert_eq!(next(&mut events).await, CheckerEvent::Judged { id: job.id, judgement: Judgement::Valid });

@@ -34,7 +34,11 @@ struct Candidate {
 
 enum What {
     /// Its signature is to be checked, or was found right before.
-    Atx { received: Received, hash: Hash, known_right: bool },
+    Atx {
+        received: Received,
+        hash: Hash,
+        known_right: bool,
+    },
     /// The bytes of the candidate at this position.
     SameAs(usize),
     Junk(Why),
