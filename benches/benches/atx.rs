@@ -14,7 +14,7 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use node::atx::{Atx, Initial, MAX_ATX_BYTES, Membership, NiPost, Received, SubPost};
-use node::atxs::judge::{Dear, Judgement, PostClaim, VrfClaim};
+use node::atxs::{Dear, Judgement, PostClaim, VrfClaim};
 use node::codec::encode;
 use node::env::checker::{CheckerEvent, Judge, Message, Meters, Sieve};
 use node::ids::{Address, AtxId, Challenge, Epoch, GenesisId, NodeId, Signature};

@@ -1,4 +1,4 @@
-//! What of an ATX is dear to check, and what came of it.
+//! What is left to be checked once an ATX keeps all cheap rules: hashes and labels, for a worker to do in batches.
 
 use post_core::identity::Commitment;
 use post_core::label::FullLabel;
@@ -10,15 +10,15 @@ use crate::ids::AtxId;
 /// What of an ATX costs hashes and labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dear {
-    /// The ATX.
+    /// The ATX, or a fraud proof's hash; the judgement comes back under it. There is one at a time of each.
     pub id: AtxId,
-    /// Its proofs of space.
+    /// The proofs of space: the initial one if there is, then those of the NiPoSTs in their order.
     pub posts: Vec<PostClaim>,
-    /// Its VRF nonce, where that must be looked at.
+    /// The signer's VRF nonce, where it must be looked at.
     pub vrf: Option<VrfClaim>,
 }
 
-/// A proof of space with all that it is judged by.
+/// A proof of space with what it claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostClaim {
     /// The proof.
@@ -29,29 +29,29 @@ pub struct PostClaim {
     pub mode: Mode,
 }
 
-/// That the label at an index is below a threshold (POST.md section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// That the label at `nonce` is below `threshold`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VrfClaim {
     /// Whose labels.
     pub commitment: Commitment,
-    /// The index.
+    /// The label's index; it may lie past the last label (POST.md section 4).
     pub nonce: u64,
-    /// What all 32 B of the label must be below, big endian; it follows from the number of labels.
+    /// What the whole label must be below, big endian.
     pub threshold: FullLabel,
 }
 
-/// What came of it.
+/// What a worker found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// All of it holds.
+    /// Everything holds.
     Valid,
-    /// A proof of space doesn't; the first one.
+    /// A proof does not hold; the first one.
     InvalidPost {
         /// Its position in [`Dear::posts`].
         post: usize,
         /// The rule it breaks.
         invalid: Invalid,
     },
-    /// The proofs of space hold, the label of the VRF nonce is too large.
+    /// The label at the VRF nonce is not below the threshold.
     InvalidVrf,
 }

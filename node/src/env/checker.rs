@@ -36,7 +36,7 @@ pub use meters::Meters;
 pub use sieve::Sieve;
 pub use waiting::{Limits, Message, Waiting};
 
-use crate::atxs::judge::Dear;
+use crate::atxs::Dear;
 use crate::params::NodeParams;
 use crate::signature::Verifier;
 use crate::source::Source;
@@ -49,8 +49,8 @@ const ROUND_BYTES: usize = 2 << 20;
 const CLAIMS_TOGETHER: usize = 64;
 /// How long a job waits for company when nothing else is going on.
 const LINGER: Duration = Duration::from_millis(4);
-/// Events that wait to be read.
-const EVENTS: usize = 1024;
+/// Events that wait to be read; the largest ATX, decoded, takes less than a MiB.
+const EVENTS: usize = 128;
 
 /// How to check.
 pub struct CheckerConfig {
@@ -120,7 +120,7 @@ struct Desk {
 }
 
 impl Checker {
-    /// Starts the threads; what they find comes out of the channel.
+    /// Starts the threads; what they find comes out of the channel, which ends when they do.
     ///
     /// # Errors
     /// Every [`CheckerError`].
@@ -135,9 +135,10 @@ impl Checker {
         let shared = Arc::new(Shared { desk, messages_came, jobs_came, meters, max_claims });
         let (events, receiver) = mpsc::channel(EVENTS);
         let mut checker = Self { shared: Arc::clone(&shared), threads: Vec::new() };
-        let (shared_too, events_too) = (Arc::clone(&shared), events.clone());
-        checker.spawn("sieve", move || shared_too.sift(sieve, &events_too))?;
-        checker.spawn("judge", move || shared.judge(judge, &events))?;
+        let (end, events_too) = (End(Arc::clone(&shared)), events.clone());
+        checker.spawn("sieve", move || end.0.sift(sieve, &events_too))?;
+        let end = End(shared);
+        checker.spawn("judge", move || end.0.judge(judge, &events))?;
         Ok((checker, receiver))
     }
 
@@ -204,6 +205,15 @@ impl Checker {
 impl Drop for Checker {
     fn drop(&mut self) {
         self.shared.stop();
+    }
+}
+
+/// The end of a thread, by a panic too, is that of the other one, and of the events: half a checker is none.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 

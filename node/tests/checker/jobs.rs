@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use node::atxs::judge::{Dear, Judgement, PostClaim, VrfClaim};
+use node::atxs::{Dear, Judgement, PostClaim, VrfClaim};
 use node::ids::{AtxId, Challenge, NodeId};
 use post_core::cipher::{Cipher, lazy_value};
 use post_core::difficulty::{Difficulty, vrf_threshold};

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use node::atxs::judge::{Dear, Judgement};
+use node::atxs::{Dear, Judgement};
 use node::env::checker::{Judge, Meters};
 use post_core::backend::faulty::Faulty;
 use post_core::backend::{Backend, Cpu, Error, Info, LabelJob, Sink};

@@ -3,7 +3,7 @@
 use post_core::verify::VerifyError;
 
 use crate::atx::{Junk, Received};
-use crate::atxs::judge::{Dear, Judgement};
+use crate::atxs::{Dear, Judgement};
 use crate::ids::AtxId;
 use crate::source::Source;
 
@@ -35,8 +35,8 @@ pub enum CheckerEvent {
     /// A job could not be judged, for no fault of the ATX: memory was short, or a device failed and no other is left. It
     /// may be handed in again later.
     Failed {
-        /// The job's ATX.
-        id: AtxId,
+        /// The job.
+        job: Dear,
         /// Why, and what would help.
         why: String,
     },
@@ -60,12 +60,13 @@ impl CheckerEvent {
         results: Result<Vec<Judgement>, VerifyError>,
     ) -> Box<dyn Iterator<Item = Self>> {
         match results {
-            Ok(judgements) => Box::new(
-                jobs.into_iter().zip(judgements).map(|(Dear { id, .. }, judgement)| Self::Judged { id, judgement }),
-            ),
+            Ok(judgements) => {
+                let judged = jobs.into_iter().zip(judgements);
+                Box::new(judged.map(|(Dear { id, .. }, judgement)| Self::Judged { id, judgement }))
+            }
             Err(error) => {
                 let why = error.to_string();
-                Box::new(jobs.into_iter().map(move |Dear { id, .. }| Self::Failed { id, why: why.clone() }))
+                Box::new(jobs.into_iter().map(move |job| Self::Failed { job, why: why.clone() }))
             }
         }
     }

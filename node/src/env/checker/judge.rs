@@ -17,7 +17,7 @@ use post_core::pow::{PowClaim, PowError, PowInput, PowVerifier};
 use post_core::verify::{Job, Verdict, Verifier, VerifyError};
 
 use super::meters::{Meters, add_time};
-use crate::atxs::judge::{Dear, Judgement, PostClaim, VrfClaim};
+use crate::atxs::{Dear, Judgement, PostClaim, VrfClaim};
 
 /// Judges jobs of one network.
 pub struct Judge {
