@@ -1,4 +1,5 @@
 //! The real world: what touches disks, clocks and networks.
 
+pub mod checker;
 pub mod poet;
 pub mod store;

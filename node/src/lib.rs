@@ -25,6 +25,8 @@ pub mod poet;
 pub mod archive;
 pub mod source;
 
+pub mod atxs;
+
 pub mod status;
 
 pub mod fuzz;

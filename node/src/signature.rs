@@ -130,8 +130,9 @@ impl Verifier {
         (0..all.len()).filter(|&i| !self.holds(&all[i])).collect()
     }
 
-    /// Whether a linear combination of all equations holds, its factors not for anybody to choose.
-    fn all_hold(&self, all: &[Signed<'_>]) -> bool {
+    /// Whether all hold: a linear combination of their equations does, its factors not for anybody to choose.
+    #[must_use]
+    pub fn all_hold(&self, all: &[Signed<'_>]) -> bool {
         let mut batch = batch::Verifier::new();
         for signed in all {
             let bytes = signed_bytes(&self.genesis, signed.domain, signed.message);
