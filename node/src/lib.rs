@@ -23,6 +23,12 @@ pub mod atx;
 pub mod archive;
 pub mod source;
 
+pub mod poet;
+
+pub mod fraud;
+
+pub mod atxs;
+
 pub mod status;
 
 pub mod env;
