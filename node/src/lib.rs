@@ -20,10 +20,12 @@ pub mod vrf;
 
 pub mod atx;
 
-pub mod poet;
-
 pub mod archive;
 pub mod source;
+
+pub mod poet;
+
+pub mod fraud;
 
 pub mod atxs;
 
