@@ -274,10 +274,10 @@ impl Atxs {
                     Some(proof) if !could_know => self.accept(archive, id, Some((proof, why)), out)?,
                     proof => {
                         let at = self.pool.get(&key).map(|entry| entry.at);
-                        if let (Some(proof), Some(at)) = (proof, at) {
-                            self.convict_all(vec![(proof, at)], Vec::new(), out);
-                        }
+                        let proofs = proof.zip(at).into_iter().collect();
+                        let gossip = self.convict_all(proofs, Vec::new(), out);
                         self.fail(vec![(key, Verdict::Reject, why)], out);
+                        out.extend(gossip);
                     }
                 }
             }

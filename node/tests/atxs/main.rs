@@ -1,0 +1,11 @@
+//! The machine that knows ATXs: real ATXs of a small network, good ones and bad ones.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bad;
+mod desk;
+mod flood;
+mod fraud;
+mod golden;
+mod good;
+mod order;
+mod world;
