@@ -221,13 +221,11 @@ fn checks(c: &mut Criterion) {
                         let mut next = (0_u64..).zip(atxs.iter().cycle());
                         // Alone each comes from a peer of its own, so that its signature is checked alone.
                         let from = |number| if together == 1 { number } else { u64::MAX };
-                        let some = || next.by_ref().take(together).map(|(n, bytes)| message(from(n), bytes.clone()));
-                        let mut some = some;
-                        b.iter_batched(
-                            || some().collect(),
-                            |messages| checker.check(messages),
-                            BatchSize::PerIteration,
-                        );
+                        let some = || {
+                            let some = next.by_ref().take(together);
+                            some.map(|(number, bytes)| message(from(number), bytes.clone())).collect::<Vec<_>>()
+                        };
+                        b.iter_batched(some, |messages| checker.check(messages), BatchSize::PerIteration);
                     });
                     if let Some(checker) = used {
                         checker.tell_steps(&format!("atx/{kind}/{name}"));
@@ -282,12 +280,12 @@ fn labels(c: &mut Criterion) {
 fn junk(c: &mut Criterion) {
     const ROUND: usize = 256;
     let good: Vec<Vec<u8>> = (0..ATXS).map(|miner| encode(&atx(miner, false))).collect();
-    // The signature is at the end.
+    // The last 32 B are the signature's s; a number beside it is one as well.
     let wrong: Vec<Vec<u8>> = good
         .iter()
         .map(|bytes| {
             let mut bytes = bytes.clone();
-            if let Some(byte) = bytes.last_chunk_mut::<40>() {
+            if let Some(byte) = bytes.last_chunk_mut::<32>() {
                 byte[0] ^= 1;
             }
             bytes
