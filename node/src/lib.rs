@@ -20,8 +20,12 @@ pub mod vrf;
 
 pub mod atx;
 
+pub mod poet;
+
 pub mod archive;
 pub mod source;
+
+pub mod smeshing;
 
 pub mod status;
 
