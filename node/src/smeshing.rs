@@ -147,7 +147,7 @@ fn poet(
     let (round, problem) = match event {
         PoetEvent::Registered { node_id, round, challenge } => {
             if let Some(miner) = miners.get_mut(&node_id) {
-                miner.registered(round, challenge, out);
+                miner.registered((round, challenge), at, out);
             }
             return;
         }

@@ -158,6 +158,8 @@ pub enum PoetCommand {
 }
 
 /// What the shell shall do, in this order, and nothing before what comes first is done.
+// A step has a handful of them.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Keep this. The first of a step's effects, and at most one; if it can't be done, nothing after it may be, and the

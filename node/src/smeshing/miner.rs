@@ -188,13 +188,15 @@ impl Miner {
     }
 
     /// The PoET says that it has a challenge.
-    pub(super) fn registered(&mut self, round: Epoch, challenge: PoetChallenge, out: &mut Outbox) {
-        if let Stage::Planned { plan, registered: false } = &self.record.stage
-            && plan.round == round
-            && self.record.challenge(plan) == challenge
-        {
-            self.enter(Stage::Planned { plan: plan.clone(), registered: true }, out);
+    pub(super) fn registered(&mut self, (round, challenge): (Epoch, PoetChallenge), at: &Moment<'_>, out: &mut Outbox) {
+        let Some(plan) = self.registering(challenge).cloned() else { return };
+        if plan.round == round {
+            return self.enter(Stage::Planned { plan, registered: true }, out);
         }
+        // Of no use: the challenge names the epoch that follows from its own round.
+        self.due = at.now.after(at.rules.patience_ms());
+        let why = format!("it took the challenge into round {round}; its calendar and the network's must be the same");
+        self.warn(Warning::NotRegistered { round: plan.round, why }, at, out);
     }
 
     /// The PoET does not take a challenge.
@@ -206,12 +208,19 @@ impl Miner {
         at: &Moment<'_>,
         out: &mut Outbox,
     ) {
-        if let Stage::Planned { plan, registered: false } = &self.record.stage
-            && plan.round == round
-            && self.record.challenge(plan) == challenge
-        {
+        if self.registering(challenge).is_some_and(|plan| plan.round == round) {
             self.due = at.now.after(if retryable { at.rules.retry_ms() } else { at.rules.patience_ms() });
             self.warn(Warning::NotRegistered { round, why }, at, out);
+        }
+    }
+
+    /// The plan whose challenge is being registered, if it is this one.
+    fn registering(&self, challenge: PoetChallenge) -> Option<&Plan> {
+        match &self.record.stage {
+            Stage::Planned { plan, registered: false } => {
+                Some(plan).filter(|plan| self.record.challenge(plan) == challenge)
+            }
+            _ => None,
         }
     }
 

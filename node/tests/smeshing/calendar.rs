@@ -5,7 +5,8 @@ use node::smeshing::Phase::{self, *};
 use node::smeshing::Warning;
 use node::time::Time;
 
-use crate::world::{Weather, World};
+use crate::weather::Weather;
+use crate::world::World;
 
 fn every(first: u32, last: u32) -> Vec<u32> {
     (first..=last).collect()
@@ -149,7 +150,7 @@ fn an_unconfirmed_registration_counts() {
     let miner = world.miners()[0];
     world.run_until(world.at(1, 3_000));
     // All answers are lost from here on, and the node's own registration is made for it.
-    world.weather.poet_away = vec![(world.at(1, 5_000), world.at(1, 29_000))];
+    world.weather.poet_away = vec![(world.at(1, 3_000), world.at(1, 29_000))];
     world.run_until(world.at(1, 14_000));
     let challenge = next_challenge(&world);
     world.register(Epoch(1), challenge, miner);

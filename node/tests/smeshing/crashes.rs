@@ -6,7 +6,8 @@ use node::ids::Epoch;
 use node::smeshing::Warning;
 use proptest::prelude::*;
 
-use crate::world::{Weather, World};
+use crate::weather::Weather;
+use crate::world::World;
 
 const MINERS: u8 = 3;
 /// ATXs are published in epochs 1 … 6.

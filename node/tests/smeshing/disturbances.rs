@@ -4,7 +4,8 @@ use node::ids::Epoch;
 use node::smeshing::Warning;
 use proptest::prelude::*;
 
-use crate::world::{Weather, World};
+use crate::weather::Weather;
+use crate::world::World;
 
 const MINERS: u8 = 3;
 const EPOCHS: u32 = 7;

@@ -7,7 +7,8 @@ use node::smeshing::{Input, Phase, PoetEvent, ProverEvent, ProverMetadata, Resto
 use post_core::proof::Proof;
 
 use crate::provers::proof;
-use crate::world::{Weather, World, poet_proof};
+use crate::weather::Weather;
+use crate::world::{World, poet_proof};
 
 /// Runs a world whose one prover says something else of itself in an epoch, from before it is asked to `until`.
 fn with_metadata(epoch: u32, until: u32, change: impl Fn(&mut ProverMetadata)) -> World {
@@ -132,7 +133,7 @@ fn a_prover_that_fails_is_asked_again() {
 fn wrong_proofs_are_passed_over() {
     let mut world = World::new(1, Weather::default());
     let miner = world.miners()[0];
-    world.provers.get_mut(&miner).unwrap().proving_ms = 6_000;
+    world.provers.get_mut(&miner).unwrap().proving_ms = 60_000;
     let metadata = world.provers[&miner].metadata;
     world.run_until(world.at(1, 0));
     while world.status(miner).phase != Phase::Proving {
@@ -162,9 +163,12 @@ fn wrong_proofs_are_passed_over() {
         // After a bad one it is asked again.
         world.run_until(world.now.after(800));
         assert_eq!(world.status(miner).phase, Phase::Proving, "{warning}");
+        let prover = world.provers.get_mut(&miner).unwrap();
+        (prover.wanted, prover.job) = (None, None);
         world.step(Input::Prover(ProverEvent::Proof { node_id: miner, challenge, proof, metadata }));
         assert_eq!(world.status(miner).warning, Some((world.now, warning)));
     }
+    world.provers.get_mut(&miner).unwrap().proving_ms = 1_000;
     world.run_until(world.at(4, 0));
     assert_eq!(world.epochs_of(miner), [1, 2, 3]);
 }

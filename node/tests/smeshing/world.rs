@@ -3,7 +3,8 @@
 //! The world counts the effects that are carried out, and can kill the node after any of them. It judges every ATX as a
 //! node would, and panics when two of one miner are a fraud.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use node::archive::{Archive, Memory, Write};
 use node::atx::{Atx, Received};
@@ -12,94 +13,26 @@ use node::ids::{Address, AtxId, Challenge, Epoch, NO_ATX, NodeId, PoetChallenge}
 use node::params::{NodeParams, Timing};
 use node::poet::{Members, PoetProof, Prover};
 use node::signature::{Signer, Verifier};
-use node::smeshing::{
-    Effect, Input, MinerStatus, OwnAtx, Phase, PoetCommand, PoetEvent, ProverEvent, Smesher, View, Warning,
-};
+use node::smeshing::{Effect, Input, MinerStatus, Phase, PoetCommand, PoetEvent, ProverEvent, Smesher, View, Warning};
 use node::time::Time;
 
+use crate::known::Known;
 use crate::provers::{FakeProver, proof};
+use crate::weather::Weather;
 
 pub(crate) const GENESIS: Time = Time(1_700_000_000_000);
 pub(crate) const TICK: u64 = 200;
 const COINBASE: Address = Address([0xc0; 24]);
 
-/// What the node knows of the network, apart from its own archive.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) synced: bool,
-    latest: BTreeMap<NodeId, OwnAtx>,
-    positioning: Option<(Epoch, AtxId)>,
-    golden: Option<AtxId>,
-    pub(crate) frauds: BTreeSet<NodeId>,
-}
-
-impl Known {
-    fn learn(&mut self, atx: &Atx, id: AtxId, commitment_atx: AtxId) {
-        let (publish_epoch, vrf_nonce) = (atx.publish_epoch, atx.vrf_nonce);
-        let own = OwnAtx { id, publish_epoch, units: atx.niposts[0].posts[0].num_units, vrf_nonce, commitment_atx };
-        let latest = self.latest.entry(atx.smesher).or_insert_with(|| own.clone());
-        if latest.publish_epoch < publish_epoch {
-            *latest = own;
-        }
-        self.positioning = self.positioning.max(Some((publish_epoch, id)));
-    }
-}
-
-impl View for Known {
-    fn is_synced(&self) -> bool {
-        self.synced
-    }
-
-    fn latest(&self, node_id: NodeId) -> Option<OwnAtx> {
-        self.latest.get(&node_id).cloned()
-    }
-
-    fn positioning(&self, _publish_epoch: Epoch) -> AtxId {
-        self.positioning.map(|(_, id)| id).or(self.golden).unwrap_or(NO_ATX)
-    }
-
-    fn is_fraud(&self, node_id: NodeId) -> bool {
-        self.frauds.contains(&node_id)
-    }
-}
-
 /// What will happen, unless the node dies before.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
 enum Coming {
     ToNode(Input),
     /// The node judges an ATX of its own.
     Judge(Received, Challenge),
     /// A prover is ready. This goes on when the node dies.
     Ready(NodeId, Challenge),
-}
-
-/// How long things take, and what goes wrong.
-#[derive(Clone, Debug)]
-pub(crate) struct Weather {
-    pub(crate) poet_ms: u64,
-    pub(crate) judge_ms: u64,
-    pub(crate) sync_ms: u64,
-    /// While one of these lasts, the PoET gives errors, or no answer at all.
-    pub(crate) poet_away: Vec<(Time, Time)>,
-    pub(crate) poet_silent: bool,
-    /// While one of these lasts, a prover is away.
-    pub(crate) prover_away: Vec<(NodeId, Time, Time)>,
-    /// The node dies after so many effects, and is back after so many milliseconds; counted on from there.
-    pub(crate) crashes: VecDeque<(usize, u64)>,
-}
-
-impl Default for Weather {
-    fn default() -> Self {
-        Self {
-            poet_ms: 100,
-            judge_ms: 150,
-            sync_ms: 400,
-            poet_away: vec![],
-            poet_silent: false,
-            prover_away: vec![],
-            crashes: VecDeque::new(),
-        }
-    }
 }
 
 pub(crate) struct World {
@@ -131,7 +64,7 @@ pub(crate) struct World {
     pub(crate) warnings: Vec<(NodeId, Warning)>,
     pub(crate) phases: BTreeSet<Phase>,
     /// All that this database's node signed, by miner and epoch.
-    published: BTreeMap<(NodeId, Epoch), AtxId>,
+    published: BTreeMap<(NodeId, Epoch), Arc<[u8]>>,
     previous: BTreeMap<(NodeId, AtxId), AtxId>,
     log: blake3::Hasher,
 }
@@ -244,7 +177,9 @@ impl World {
         smesher.restore(&self.archive).unwrap();
         self.smesher = Some(smesher);
         let frauds = std::mem::take(&mut self.known.frauds);
-        self.known = Known { golden: Some(self.params.golden_atx()), frauds, ..Known::default() };
+        self.known = Known::default();
+        self.known.golden = Some(self.params.golden_atx());
+        self.known.frauds = frauds;
         for received in self.network.clone() {
             if self.archive.atx(received.id).unwrap().is_some() {
                 self.learn(&received);
@@ -368,9 +303,9 @@ impl World {
 
     /// Two ATXs of one epoch, or with one previous one, would be a fraud.
     fn no_fraud(&mut self, atx: &Received) {
-        let (id, miner) = (atx.id, atx.atx.smesher);
-        let first = *self.published.entry((miner, atx.atx.publish_epoch)).or_insert(id);
-        assert_eq!(first, id, "a second ATX in epoch {}", atx.atx.publish_epoch);
+        let (id, miner, epoch) = (atx.id, atx.atx.smesher, atx.atx.publish_epoch);
+        let first = self.published.entry((miner, epoch)).or_insert_with(|| Arc::clone(&atx.bytes));
+        assert_eq!(*first, atx.bytes, "a second ATX in epoch {epoch}");
         let previous = atx.atx.previous_atxs.first().copied().unwrap_or(NO_ATX);
         let first = *self.previous.entry((miner, previous)).or_insert(id);
         assert_eq!(first, id, "a second ATX with the previous one {previous}");

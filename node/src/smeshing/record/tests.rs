@@ -60,7 +60,7 @@ fn the_encoding_is_fixed() {
         hasher.update(&record.encode());
     });
     assert_eq!(VERSION, 1);
-    assert_eq!(hasher.finalize().to_hex()[..16], *"0000000000000000");
+    assert_eq!(hasher.finalize().to_hex()[..16], *"b64bd004cc378342");
 }
 
 #[test]
