@@ -2,4 +2,5 @@
 
 pub mod checker;
 pub mod poet;
+pub mod provers;
 pub mod store;

@@ -29,6 +29,8 @@ pub mod fraud;
 
 pub mod atxs;
 
+pub mod smeshing;
+
 pub mod status;
 
 pub mod fuzz;
