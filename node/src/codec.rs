@@ -140,7 +140,10 @@ impl<'a> Reader<'a> {
     }
 
     /// A compact integer of at most `max`.
-    fn compact(&mut self, max: u64) -> Result<u64, DecodeError> {
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn compact(&mut self, max: u64) -> Result<u64, DecodeError> {
         let at = self.position();
         let [first] = self.array()?;
         // The two low bits of the first byte say how many bytes there are; `least` is the smallest value that needs them.

@@ -23,6 +23,12 @@ pub mod atx;
 pub mod archive;
 pub mod source;
 
+pub mod wire;
+
+pub mod reconcile;
+
+pub mod sync;
+
 pub mod status;
 
 pub mod env;

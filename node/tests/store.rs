@@ -143,7 +143,8 @@ fn whole_steps_survive_a_kill() {
         let mut expected = Memory::default();
         (1..=done).flat_map(step).for_each(|write| expected.write(write));
         assert_eq!(store.atx_count().unwrap(), u64::from(done) * 2, "round {round}");
-        let ids = |archive: &dyn Archive| archive.atx_ids(Epoch(0), AtxId([0; 32]), AtxId([255; 32]), usize::MAX).unwrap();
+        let ids =
+            |archive: &dyn Archive| archive.atx_ids(Epoch(0), AtxId([0; 32]), AtxId([255; 32]), usize::MAX).unwrap();
         assert_eq!(ids(&store), ids(&expected), "round {round}");
     }
     assert!(last > 0);

@@ -245,7 +245,9 @@ impl<'t> Tables<'t> {
                 Write::Poet { id, bytes } => {
                     self.poets.insert(id.0, &bytes[..])?;
                 }
-                Write::Fraud { node_id, received, bytes } => insert_first(&mut self.frauds, node_id.0, *received, bytes)?,
+                Write::Fraud { node_id, received, bytes } => {
+                    insert_first(&mut self.frauds, node_id.0, *received, bytes)?
+                }
                 Write::Smeshing { node_id, bytes } => {
                     self.smeshing.insert(node_id.0, &bytes[..])?;
                 }
