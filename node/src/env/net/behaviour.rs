@@ -48,7 +48,7 @@ pub(super) fn parts(config: &NetConfig, counters: Arc<NetCounters>) -> Result<Pa
         limits: connection_limits::Behaviour::new(connections),
         gossip: gossip(*genesis)?,
         requests: request_response::Behaviour::with_codec(
-            Codec { counters },
+            Codec { counters, patience: limits.request_timeout / 2 },
             [(protocol, ProtocolSupport::Full)],
             settings,
         ),

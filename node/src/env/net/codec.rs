@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{StreamProtocol, request_response};
@@ -15,6 +16,20 @@ use crate::wire::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, Request, Response};
 #[derive(Clone)]
 pub(super) struct Codec {
     pub(super) counters: Arc<NetCounters>,
+    /// A request must have come whole after so long.
+    pub(super) patience: Duration,
+}
+
+/// A request as it came. libp2p tells nobody when reading one fails, so this is no failure.
+pub(super) type Came = Result<Request, Nonsense>;
+
+/// What is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nonsense {
+    /// Bytes that are none, or too many.
+    Garbage,
+    /// It never came to its end.
+    Slow,
 }
 
 async fn read<T: Scale>(io: impl AsyncRead + Unpin, max: usize) -> io::Result<(T, usize)> {
@@ -43,10 +58,10 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 /// The signatures are those that the trait's macro makes of async functions.
 impl request_response::Codec for Codec {
     type Protocol = StreamProtocol;
-    type Request = Request;
+    type Request = Came;
     type Response = Response;
 
-    fn read_request<'s, 'p, 'i, 'a, T>(&'s mut self, _: &'p StreamProtocol, io: &'i mut T) -> Boxed<'a, Request>
+    fn read_request<'s, 'p, 'i, 'a, T>(&'s mut self, _: &'p StreamProtocol, io: &'i mut T) -> Boxed<'a, Came>
     where
         T: AsyncRead + Unpin + Send + 'a,
         's: 'a,
@@ -55,10 +70,16 @@ impl request_response::Codec for Codec {
         Self: 'a,
     {
         Box::pin(async move {
-            let (request, bytes) = read(io, MAX_REQUEST_BYTES).await?;
-            self.counters.requests_in.add(1);
-            self.counters.request_bytes_in.add(bytes);
-            Ok(request)
+            match tokio::time::timeout(self.patience, read(io, MAX_REQUEST_BYTES)).await {
+                Err(_) => Ok(Err(Nonsense::Slow)),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Ok(Err(Nonsense::Garbage)),
+                Ok(Err(error)) => Err(error),
+                Ok(Ok((request, bytes))) => {
+                    self.counters.requests_in.add(1);
+                    self.counters.request_bytes_in.add(bytes);
+                    Ok(Ok(request))
+                }
+            }
         })
     }
 
@@ -81,7 +102,7 @@ impl request_response::Codec for Codec {
         &'s mut self,
         _: &'p StreamProtocol,
         io: &'i mut T,
-        request: Request,
+        request: Came,
     ) -> Boxed<'a, ()>
     where
         T: AsyncWrite + Unpin + Send + 'a,
@@ -91,6 +112,7 @@ impl request_response::Codec for Codec {
         Self: 'a,
     {
         Box::pin(async move {
+            let request = request.map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
             let bytes = write(io, &request, MAX_REQUEST_BYTES).await?;
             self.counters.requests_out.add(1);
             self.counters.request_bytes_out.add(bytes);

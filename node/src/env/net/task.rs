@@ -3,14 +3,14 @@
 mod dial;
 mod swarm;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use libp2p::gossipsub::{MessageAcceptance, PublishError};
-use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
+use libp2p::request_response::{OutboundRequestId, ResponseChannel};
 use libp2p::swarm::{Config, ConnectionId, Swarm, SwarmEvent};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -77,8 +77,6 @@ struct Task {
     reported: BTreeSet<Peer>,
     peers: watch::Sender<BTreeSet<Peer>>,
     waiting: HashMap<OutboundRequestId, Waiting>,
-    /// Requests that came whole and are not answered.
-    answering: HashSet<InboundRequestId>,
     book: Book,
     calls: HashMap<ConnectionId, SocketAddr>,
     unsent: VecDeque<(Instant, Topic, Vec<u8>)>,
@@ -121,7 +119,6 @@ pub(super) async fn start(config: NetConfig) -> Result<(NetHandle, mpsc::Receive
         reported: BTreeSet::new(),
         peers,
         waiting: HashMap::new(),
-        answering: HashSet::new(),
         book: Book::open(&config.directory, &config.bootstrap),
         calls: HashMap::new(),
         unsent: VecDeque::new(),
@@ -137,6 +134,10 @@ async fn listen(swarm: &mut Swarm<Parts>, addresses: &[SocketAddr]) -> Result<Ve
     let mut waiting = HashMap::new();
     for address in addresses {
         let failed = |reason: String| NetError::Listen { address: *address, reason };
+        // libp2p would share the port with whoever listens there.
+        if address.port() != 0 {
+            std::net::TcpListener::bind(address).map_err(|error| failed(error.to_string()))?;
+        }
         let id = swarm.listen_on(place::multiaddr(*address)).map_err(|error| failed(error.to_string()))?;
         waiting.insert(id, *address);
     }
@@ -230,7 +231,7 @@ impl Task {
             Command::Verdict { source, verdict } => self.verdict(source, verdict),
             Command::Request { peer, request, reply } => match key::peer_id(peer) {
                 Some(id) if self.links.contains_key(&peer) => {
-                    let asked = self.swarm.behaviour_mut().requests.send_request(&id, request);
+                    let asked = self.swarm.behaviour_mut().requests.send_request(&id, Ok(request));
                     self.waiting.insert(asked, Waiting::Node(reply));
                 }
                 _ => {

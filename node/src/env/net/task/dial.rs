@@ -86,7 +86,7 @@ impl Task {
     pub(super) fn ask_for_peers(&mut self, peer: Peer) {
         if let Some(id) = key::peer_id(peer) {
             let request = Request::Peers { port: self.port };
-            let asked = self.swarm.behaviour_mut().requests.send_request(&id, request);
+            let asked = self.swarm.behaviour_mut().requests.send_request(&id, Ok(request));
             self.waiting.insert(asked, Waiting::Book);
         }
     }

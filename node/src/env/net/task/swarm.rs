@@ -6,12 +6,13 @@ use std::time::Instant;
 use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance};
-use libp2p::request_response::{self, InboundFailure, OutboundFailure};
+use libp2p::request_response::{self, OutboundFailure, ResponseChannel};
 use libp2p::swarm::{DialError, SwarmEvent};
 
 use super::{Asked, Gossiped, Link, Task, Waiting, Weight, key, place};
 use crate::env::net::RequestError;
 use crate::env::net::behaviour::PartsEvent;
+use crate::env::net::codec::{Came, Nonsense};
 use crate::env::net::gossip::message_hash;
 use crate::source::Peer;
 use crate::wire::{PeerAddress, Request, Response};
@@ -125,20 +126,12 @@ impl Task {
         }
     }
 
-    fn request_event(&mut self, event: request_response::Event<Request, Response>) {
+    fn request_event(&mut self, event: request_response::Event<Came, Response>) {
         use request_response::{Event, Message};
         match event {
-            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
-                let Some(peer) = key::peer(&peer) else { return };
-                self.answering.insert(request_id);
-                if let Request::Peers { port } = request {
-                    self.share_peers(peer, port, channel);
-                } else if !self.links.contains_key(&peer)
-                    || self.inbox.request(Instant::now(), peer, Asked { request, channel }).is_err()
-                {
-                    // The channel is gone, and with it the stream.
-                    self.counters.requests_dropped.add(1);
-                    self.offence(peer, Weight::EXCESS);
+            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
+                if let Some(peer) = key::peer(&peer) {
+                    self.asked(peer, request, channel);
                 }
             }
             Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
@@ -172,18 +165,23 @@ impl Task {
                     }));
                 }
             }
-            Event::InboundFailure { peer, request_id, error, .. } => {
-                let came_whole = self.answering.remove(&request_id);
-                match error {
-                    InboundFailure::Io(error) if error.kind() == ErrorKind::InvalidData => {
-                        self.offence_of(&peer, Weight::LIE);
-                    }
-                    InboundFailure::Timeout if !came_whole => self.offence_of(&peer, Weight::SLOW),
-                    _ => {}
+            // It was this node that was too slow, or the peer went.
+            Event::InboundFailure { .. } | Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn asked(&mut self, peer: Peer, request: Came, channel: ResponseChannel<Response>) {
+        match request {
+            Err(Nonsense::Garbage) => self.offence(peer, Weight::LIE),
+            Err(Nonsense::Slow) => self.offence(peer, Weight::SLOW),
+            Ok(Request::Peers { port }) => self.share_peers(peer, port, channel),
+            Ok(request) => {
+                let asked = Asked { request, channel };
+                // With the channel the stream is closed.
+                if !self.links.contains_key(&peer) || self.inbox.request(Instant::now(), peer, asked).is_err() {
+                    self.counters.requests_dropped.add(1);
+                    self.offence(peer, Weight::EXCESS);
                 }
-            }
-            Event::ResponseSent { request_id, .. } => {
-                self.answering.remove(&request_id);
             }
         }
     }
@@ -195,12 +193,7 @@ impl Task {
     }
 
     /// Tells a peer some addresses, and notes its own: the one it is seen at, with the port it names.
-    fn share_peers(
-        &mut self,
-        peer: Peer,
-        port: Option<u16>,
-        channel: libp2p::request_response::ResponseChannel<Response>,
-    ) {
+    fn share_peers(&mut self, peer: Peer, port: Option<u16>, channel: ResponseChannel<Response>) {
         let Some(ip) = self.links.get(&peer).map(|link| link.ip) else { return };
         if let Some(port) = port {
             let address = std::net::SocketAddr::new(ip, port);
