@@ -1,6 +1,7 @@
 //! The real world: what touches disks, clocks and networks.
 
 pub mod checker;
+pub mod http;
 pub mod net;
 pub mod poet;
 pub mod provers;

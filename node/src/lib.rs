@@ -40,5 +40,8 @@ pub mod status;
 
 pub mod fuzz;
 
+pub mod node;
+
 pub mod env;
 
+pub mod run;

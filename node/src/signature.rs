@@ -43,6 +43,7 @@ fn signed_bytes(genesis: &GenesisId, domain: Domain, message: &[u8]) -> Vec<u8> 
 }
 
 /// A miner's key on one network.
+#[derive(Clone)]
 pub struct Signer {
     genesis: GenesisId,
     key: SigningKey,

@@ -35,7 +35,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use counters::NetCounters;
 
 use crate::ids::GenesisId;
-use crate::reconcile::Lie;
 use crate::source::{Peer, Source, Topic, Verdict};
 use crate::wire::{Request, Response};
 
@@ -182,7 +181,7 @@ enum Command {
     Verdict { source: Source, verdict: Verdict },
     Request { peer: Peer, request: Request, reply: oneshot::Sender<Result<Response, RequestError>> },
     Respond { peer: Peer, channel: ResponseChannel<Response>, response: Response },
-    Punish { peer: Peer, why: Lie },
+    Punish { peer: Peer, why: String },
     Dial(SocketAddr),
     Shutdown(oneshot::Sender<()>),
 }
@@ -247,7 +246,7 @@ impl NetHandle {
     }
 
     /// A peer lied in an answer.
-    pub fn punish(&self, peer: Peer, why: Lie) {
+    pub fn punish(&self, peer: Peer, why: String) {
         self.send(Command::Punish { peer, why });
     }
 
