@@ -320,6 +320,11 @@ impl Node {
                     inner.push_back(Inner::Smesher(smeshing::Input::AtxJudged { id, ok: true, why: String::new() }));
                 }
             }
+            atxs::Effect::Refused { id, why } => {
+                self.publishing.remove(&id);
+                let why = why.to_string();
+                inner.push_back(Inner::Smesher(smeshing::Input::AtxJudged { id, ok: false, why }));
+            }
             atxs::Effect::Accused { node_id } => {
                 out.push(Effect::Tell { warning: false, what: format!("{node_id} is a fraud") });
             }
