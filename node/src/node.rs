@@ -6,7 +6,7 @@
 
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::archive::{Archive, ArchiveError, Write};
 use crate::atx::Received;
@@ -155,8 +155,6 @@ pub struct Node {
     atxs: Atxs,
     sync: Sync,
     smesher: Smesher,
-    /// What is being fetched, and who was asked for it first.
-    fetching: BTreeMap<Need, Peer>,
     /// Own ATXs that are being judged.
     publishing: BTreeSet<AtxId>,
     listening: bool,
@@ -193,7 +191,6 @@ impl Node {
             atxs: Atxs::new(&params, peer),
             sync: Sync::new(sync),
             smesher: Smesher::new(params.clone(), coinbase, signers),
-            fetching: BTreeMap::new(),
             publishing: BTreeSet::new(),
             listening: false,
             params,
@@ -308,13 +305,10 @@ impl Node {
             }
             atxs::Effect::Judge(dear) => out.push(Effect::Judge(dear)),
             atxs::Effect::Fetch { atxs, poets, from } => {
-                let needs = atxs.iter().copied().map(Need::Atx).chain(poets.iter().copied().map(Need::Poet));
-                self.fetching.extend(needs.map(|need| (need, from)));
                 inner.push_back(Inner::Sync(sync::Input::Fetch { atxs, poets, from: Some(from) }));
             }
             atxs::Effect::Gossip { topic, bytes } => out.push(Effect::Gossip { topic, bytes }),
             atxs::Effect::Accepted { id } => {
-                self.fetching.remove(&Need::Atx(id));
                 if self.publishing.remove(&id) {
                     out.push(Effect::Tell { warning: false, what: self.published(id) });
                     inner.push_back(Inner::Smesher(smeshing::Input::AtxJudged { id, ok: true, why: String::new() }));
@@ -358,7 +352,7 @@ impl Node {
         }
     }
 
-    fn after_sync(&mut self, effect: sync::Effect, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
+    fn after_sync(&self, effect: sync::Effect, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
         match effect {
             sync::Effect::Request { peer, id, request } => out.push(Effect::Request { peer, id, request }),
             sync::Effect::Deliver { peer, item } => {
@@ -367,17 +361,14 @@ impl Node {
                     Delivery::Atx(bytes) => out.push(Effect::Check { source, bytes }),
                     Delivery::Fraud(bytes) => inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source })),
                     Delivery::Poet(bytes) => match decode::<PoetProof>(&bytes) {
-                        Ok(proof) => {
-                            self.fetching.remove(&Need::Poet(proof.id()));
-                            inner.push_back(Inner::Atxs(atxs::Input::Poet { proof, source }));
-                        }
+                        Ok(proof) => inner.push_back(Inner::Atxs(atxs::Input::Poet { proof, source })),
                         Err(why) => out.push(Effect::Punish { peer, why: format!("no PoET proof: {why}") }),
                     },
                 }
             }
             sync::Effect::NotFound { atxs, poets } => {
                 for what in atxs.into_iter().map(Need::Atx).chain(poets.into_iter().map(Need::Poet)) {
-                    if let Some(from) = self.fetching.remove(&what) {
+                    if let Some(from) = self.atxs.asked(&what) {
                         inner.push_back(Inner::Atxs(atxs::Input::Missing { what, from }));
                     }
                 }

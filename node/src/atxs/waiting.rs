@@ -194,6 +194,11 @@ impl Pool {
         self.wanted.get(need).map_or_else(Vec::new, |wanted| wanted.waiters.iter().copied().collect())
     }
 
+    /// Who was asked for something, and has not answered yet.
+    pub(super) fn asked(&self, need: &Need) -> Option<Peer> {
+        self.wanted.get(need)?.asked
+    }
+
     /// Something did not come from `from`, or came and was no good. An answer that is still to come is waited for.
     pub(super) fn lost(&mut self, need: &Need, from: &[Peer]) -> Lost {
         if matches!(need, Need::Atx(id) if self.has(*id)) {

@@ -1,8 +1,10 @@
 //! What others ask: who weighs how much, what there is to build on.
 
 use super::Atxs;
+use super::context::Need;
 use super::records::{PoetRecord, Record};
 use crate::ids::{AtxId, Challenge, Epoch, NodeId};
+use crate::source::Peer;
 use crate::time::{Grade, Time};
 
 impl Atxs {
@@ -83,6 +85,12 @@ impl Atxs {
     /// The ATXs a miner married in: none or one, unless it is a fraud.
     pub fn marriages(&self, node_id: NodeId) -> impl Iterator<Item = &Record> {
         self.records.marriages_of(node_id)
+    }
+
+    /// Who was asked for something by the last [`super::Effect::Fetch`] of it; `None` when nothing waits for it any more.
+    #[must_use]
+    pub fn asked(&self, what: &Need) -> Option<Peer> {
+        self.pool.asked(what)
     }
 
     /// Undecided ATXs, and the bytes that are accounted for them.
