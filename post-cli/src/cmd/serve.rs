@@ -20,7 +20,7 @@ use crate::{devices, stop};
 /// A proof goes on while the node is away, and its progress is kept on the first drive: neither a node nor a prover that
 /// starts again begins anew. Sets on the same drive are read one after the other; while one is read, the k2pows of the next
 /// proof are searched. A set that can't be opened is told of and looked at again, after ten reconnect intervals; the others are
-/// served. Labels per unit are read from the data.
+/// served, and where there is no other it ends. Labels per unit are read from the data.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Directories of one or several sets, in any order; repeatable
