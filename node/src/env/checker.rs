@@ -165,11 +165,11 @@ impl Checker {
     ///
     /// # Errors
     /// The job itself, when it would have more claims wait than may; but a job finds room where none waits.
-    pub fn judge(&self, job: Dear) -> Result<(), Dear> {
+    pub fn judge(&self, job: Dear) -> Result<(), Box<Dear>> {
         let mut desk = self.shared.desk();
         let claims = claims(&job);
         if desk.claims > 0 && desk.claims.saturating_add(claims) > self.shared.max_claims {
-            return Err(job);
+            return Err(job.into());
         }
         desk.claims += claims;
         self.shared.meters.claims_waiting.store(desk.claims as u64, Relaxed);

@@ -63,7 +63,9 @@ pub(crate) fn alone(message: &Message) -> CheckerEvent {
     let source = message.source;
     match Received::decode(&message.bytes) {
         Err(junk) => CheckerEvent::Junk { source, why: Why::NoAtx(junk) },
-        Ok(received) if received.atx.signature_holds(&samples::verifier()) => CheckerEvent::Atx { received, source },
+        Ok(received) if received.atx.signature_holds(&samples::verifier()) => {
+            CheckerEvent::Atx { received: received.into(), source }
+        }
         Ok(_) => CheckerEvent::Junk { source, why: Why::Signature },
     }
 }

@@ -87,7 +87,7 @@ async fn jobs_are_given_back_when_there_is_no_room() {
         checker.judge(two_posts(number)).unwrap();
     }
     assert_eq!(checker.queue_free(), 0);
-    assert_eq!(checker.judge(two_posts(5)).unwrap_err(), two_posts(5));
+    assert_eq!(*checker.judge(two_posts(5)).unwrap_err(), two_posts(5));
     for number in 0..5 {
         let id = AtxId([number; 32]);
         assert_eq!(next(&mut events).await, CheckerEvent::Judged { id, judgement: Judgement::Valid });

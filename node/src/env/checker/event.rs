@@ -14,7 +14,7 @@ pub enum CheckerEvent {
     /// which they were handed in; one that was handed in again comes again.
     Atx {
         /// The ATX.
-        received: Received,
+        received: Box<Received>,
         /// Where it came from.
         source: Source,
     },

@@ -35,7 +35,7 @@ struct Candidate {
 enum What {
     /// Its signature is to be checked, or was found right before.
     Atx {
-        received: Received,
+        received: Box<Received>,
         hash: Hash,
         known_right: bool,
     },
@@ -91,6 +91,7 @@ impl Sieve {
         }
         match Received::decode(bytes) {
             Ok(received) => {
+                let received = Box::new(received);
                 let known_right = known.is_some();
                 known_good.fetch_add(u64::from(known_right), Relaxed);
                 seen.insert(hash, position);
