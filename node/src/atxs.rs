@@ -12,7 +12,7 @@
 
 mod accuse;
 mod context;
-mod judge;
+pub mod judge;
 mod messages;
 mod records;
 mod restore;
@@ -111,6 +111,9 @@ impl Atxs {
     fn take_atx(&mut self, now: Time, received: Received, source: Source, out: &mut Vec<Effect>) {
         let key = (received.id, received.atx.smesher);
         if let Some((verdict, why)) = self.at_once(now, &received) {
+            if source == Source::Own && verdict == Verdict::Reject {
+                out.push(Effect::Refused { id: received.id, why: why.clone() });
+            }
             out.push(Effect::Verdict { source, verdict, why });
             self.lost(Need::Atx(received.id), source.peer().as_slice(), out);
             return;
@@ -332,6 +335,9 @@ impl Atxs {
                 out.push(Effect::Verdict { source: *source, verdict, why: why.clone() });
             }
             if verdict == Verdict::Reject {
+                if entry.sources.contains(&Source::Own) {
+                    out.push(Effect::Refused { id: key.0, why: why.clone() });
+                }
                 self.remember(key, why);
             }
             self.pool.requeue(key.0);

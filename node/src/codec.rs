@@ -59,6 +59,12 @@ pub enum Fault {
         /// The byte.
         flag: u8,
     },
+    /// A variant that there isn't.
+    #[error("there is no variant {variant}")]
+    Variant {
+        /// The byte.
+        variant: u8,
+    },
     /// Lists and options inside each other, deeper than [`MAX_NESTING`].
     #[error("nested deeper than {MAX_NESTING}")]
     TooDeep,
@@ -208,6 +214,16 @@ impl<'a> Reader<'a> {
             }
             Ok(items)
         })
+    }
+
+    /// Which of `count` variants follows: a raw byte.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn variant(&mut self, count: u8) -> Result<u8, DecodeError> {
+        let at = self.position();
+        let [variant] = self.array()?;
+        if variant < count { Ok(variant) } else { Err(DecodeError { at, what: Fault::Variant { variant } }) }
     }
 
     /// A value that may be absent.

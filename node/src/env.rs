@@ -1,3 +1,8 @@
 //! The real world: what touches disks, clocks and networks.
 
+pub mod checker;
+pub mod http;
+pub mod net;
+pub mod poet;
+pub mod provers;
 pub mod store;

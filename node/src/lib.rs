@@ -1,8 +1,7 @@
 //! A lean node: takes proofs from provers, makes ATXs of them, agrees with other nodes on blocks, pays rewards.
 //!
-//! Today it holds what nodes say to each other: bytes, ids, signatures, the VRF and ATXs. All of it is pure: no clock,
-//! no randomness, no I/O. What will come is a state machine, `step(now, input) → effects`, with a shell around it that
-//! owns clock, network and store.
+//! A node is one pure machine, [`node::Node`]: `step(now, input) → effects`, without clock, randomness or I/O. Around it is
+//! a shell, [`run`], which owns clock, network and database ([`env`]).
 //!
 //! Imports point down this list.
 #![forbid(unsafe_code)]
@@ -29,6 +28,20 @@ pub mod fraud;
 
 pub mod atxs;
 
+pub mod wire;
+
+pub mod reconcile;
+
+pub mod sync;
+
+pub mod smeshing;
+
 pub mod status;
 
+pub mod fuzz;
+
+pub mod node;
+
 pub mod env;
+
+pub mod run;

@@ -1,4 +1,48 @@
 //! `post-node`: a lean node.
+//!
+//! Data goes to stdout, talk to stderr. Exit codes: 0 done; 1 a devnet's nodes disagree; 2 the call or its input is wrong,
+//! or something failed.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod cmd;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A lean node: takes proofs of space-time from provers, makes ATXs of them and checks everyone else's
+#[derive(Parser)]
+#[command(name = "post-node", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(cmd::run::Args),
+    Status(cmd::status::Args),
+    Devnet(cmd::devnet::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Only a closed pipe can fail here, and then nobody listens.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => cmd::run::run(args),
+        Command::Status(args) => cmd::status::run(&args),
+        Command::Devnet(args) => cmd::devnet::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        use std::io::Write;
+        // Nobody is there to be told when stderr is closed.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        ExitCode::from(2)
+    })
+}

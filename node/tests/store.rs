@@ -1,5 +1,7 @@
 //! The database: the same answers as memory, whole steps only, and what was flushed survives `kill -9`.
 
+#![allow(clippy::disallowed_methods, clippy::format_push_string)]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 

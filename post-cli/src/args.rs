@@ -163,8 +163,8 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
 }
 
 const COMMANDS: &[&str] = &[
-    "plan", "init", "prove", "verify", "inspect", "check", "nonce", "grow", "merge", "prune", "link", "bench", "demo",
-    "devices", "doctor",
+    "plan", "init", "prove", "serve", "verify", "inspect", "check", "nonce", "grow", "merge", "prune", "link", "bench",
+    "demo", "devices", "doctor",
 ];
 
 #[cfg(test)]

@@ -14,4 +14,5 @@ pub(crate) mod nonce;
 pub(crate) mod plan;
 pub(crate) mod prove;
 pub(crate) mod prune;
+pub(crate) mod serve;
 pub(crate) mod verify;

@@ -10,7 +10,9 @@ mod cmd;
 mod devices;
 mod machine;
 mod placement;
+mod proving;
 mod report;
+mod serve;
 mod stop;
 
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ enum Command {
     Plan(cmd::plan::Args),
     Init(cmd::init::Args),
     Prove(cmd::prove::Args),
+    Serve(Box<cmd::serve::Args>),
     Verify(cmd::verify::Args),
     Inspect(cmd::inspect::Args),
     Check(cmd::check::Args),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => cmd::plan::run(args),
         Command::Init(args) => cmd::init::run(args),
         Command::Prove(args) => cmd::prove::run(args),
+        Command::Serve(args) => cmd::serve::run(*args),
         Command::Verify(args) => cmd::verify::run(args),
         Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Check(args) => cmd::check::run(&args),
@@ -78,16 +82,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => cmd::demo::run(&args),
     };
     result.unwrap_or_else(|error| {
-        report::complain(&chain(&error));
+        report::complain(&report::chain(&*error));
         ExitCode::from(if stop::requested() { INTERRUPTED } else { WRONG })
-    })
-}
-
-/// An error and its causes; a cause that the message before it tells already is left out.
-fn chain(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
-        "" => cause,
-        told if told.contains(&cause) => text,
-        _ => format!("{text}: {cause}"),
     })
 }

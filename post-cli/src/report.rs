@@ -1,5 +1,6 @@
 //! Progress for people and programs: bars on a terminal, plain lines elsewhere, JSON events, or nothing.
 
+use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use serde_json::{Value, json};
 
 const LINE_EVERY: Duration = Duration::from_secs(5);
 const JSON_EVERY: Duration = Duration::from_secs(1);
+/// Of what goes on for months.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 const MIB: f64 = 1024.0 * 1024.0;
 const GIB: f64 = 1024.0 * MIB;
@@ -35,11 +38,25 @@ pub(crate) fn complain(text: &str) {
     say(&format!("error: {}", plain(text.split_whitespace().collect::<Vec<_>>().join(" "))));
 }
 
+/// An error and its causes; a cause that the text before it tells already is left out.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let (mut text, mut next) = (error.to_string(), error.source());
+    while let Some(cause) = next {
+        let told = cause.to_string();
+        if !text.contains(&told) {
+            text = format!("{text}: {told}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
 /// Where progress goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
     Bars,
     Lines,
+    Log,
     Json,
     Quiet,
 }
@@ -47,6 +64,8 @@ enum Style {
 /// Receives the events of a job.
 pub(crate) struct Reporter {
     style: Style,
+    /// Before each line: which of several jobs it is about.
+    prefix: String,
     state: Mutex<State>,
 }
 
@@ -72,7 +91,7 @@ impl Reporter {
     fn new(style: Style) -> Self {
         let now = Instant::now();
         let state = State { bar: None, started: now, last_shown: now, first: 0, total: 0, what: Phase::Labels };
-        Self { style, state: Mutex::new(state) }
+        Self { style, prefix: String::new(), state: Mutex::new(state) }
     }
 
     /// Bars when stderr is a terminal, else lines; `json` turns both into events on stdout.
@@ -84,6 +103,13 @@ impl Reporter {
         })
     }
 
+    /// Lines on stderr, now and then, each beginning with `prefix`: for one of several jobs that take turns for months.
+    pub(crate) fn log(prefix: String) -> Self {
+        let mut reporter = Self::new(Style::Log);
+        reporter.prefix = prefix;
+        reporter
+    }
+
     /// Shows nothing but still carries the stop flag.
     pub(crate) fn quiet() -> Self {
         Self::new(Style::Quiet)
@@ -91,13 +117,17 @@ impl Reporter {
 
     /// A remark between two bars.
     pub(crate) fn note(&self, text: &str) {
-        if matches!(self.style, Style::Bars | Style::Lines) {
+        if matches!(self.style, Style::Bars | Style::Lines | Style::Log) {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             match &state.bar {
-                Some(bar) => bar.suspend(|| say(text)),
-                None => say(text),
+                Some(bar) => bar.suspend(|| self.line(text)),
+                None => self.line(text),
             }
         }
+    }
+
+    fn line(&self, text: &str) {
+        say(&format!("{}{text}", self.prefix));
     }
 
     /// For programs: how a command ended that did not go well.
@@ -172,13 +202,17 @@ impl Reporter {
             }
             return;
         }
-        let every = if self.style == Style::Json { JSON_EVERY } else { LINE_EVERY };
+        let every = match self.style {
+            Style::Json => JSON_EVERY,
+            Style::Log => LOG_EVERY,
+            _ => LINE_EVERY,
+        };
         if state.last_shown.elapsed() < every && done < state.total {
             return;
         }
         state.last_shown = Instant::now();
         match self.style {
-            Style::Lines => say(&state.text(done)),
+            Style::Lines | Style::Log => self.line(&state.text(done)),
             Style::Json => {
                 let _ = print(&state.json(done).to_string());
             }

@@ -62,6 +62,14 @@ pub enum PowError {
     /// All 2^56 values were tried.
     #[error("no k2pow below 2^56 meets the target; the network's pow_difficulty is too small to be met")]
     Exhausted,
+    /// Another machine was asked for the pow.
+    #[error("the k2pow worker {worker}: {reason}")]
+    Worker {
+        /// Its address.
+        worker: String,
+        /// What it said or failed to do, and the cure.
+        reason: String,
+    },
 }
 
 /// Finds pows.

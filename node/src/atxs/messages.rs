@@ -92,6 +92,13 @@ pub enum Effect {
         /// Which.
         id: AtxId,
     },
+    /// An ATX that this node made breaks a rule.
+    Refused {
+        /// Which.
+        id: AtxId,
+        /// Why.
+        why: Reason,
+    },
     /// For those who watch: a miner, and everyone married with it, has no weight any more.
     Accused {
         /// Who.

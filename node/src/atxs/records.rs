@@ -129,6 +129,11 @@ impl Records {
         self.atxs.values()
     }
 
+    /// The epochs in which ATXs were published, ascending.
+    pub(super) fn epochs(&self) -> impl Iterator<Item = Epoch> + '_ {
+        self.epochs.keys().copied()
+    }
+
     /// The ATXs published in an epoch, by id.
     pub(super) fn published_in(&self, epoch: Epoch) -> impl ExactSizeIterator<Item = AtxId> + '_ {
         static NONE: BTreeSet<AtxId> = BTreeSet::new();

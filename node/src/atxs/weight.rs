@@ -36,6 +36,11 @@ impl Atxs {
         self.active_set(epoch).fold(0, |sum, record| sum.saturating_add(record.weight))
     }
 
+    /// The epochs in which known ATXs were published, ascending.
+    pub fn epochs(&self) -> impl Iterator<Item = Epoch> {
+        self.records.epochs()
+    }
+
     /// How many ATXs published in `epoch` are known, frauds' and late ones too.
     #[must_use]
     pub fn known(&self, epoch: Epoch) -> usize {

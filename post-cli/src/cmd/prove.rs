@@ -10,12 +10,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use post_core::identity::{Challenge, IdentityKey};
 use post_core::pow;
-use post_core::prove::{Progress, Request, SAVE_EVERY, check, prove_keeping};
+use post_core::prove::{Progress, Request, SAVE_EVERY, check};
 use post_core::set::DataSet;
-use post_core::verify::{Invalid, Mode, Verifier};
 
 use crate::args::{Compute, Data, Network};
 use crate::devices::Work;
+use crate::proving::{Tools, prove_verified};
 use crate::report::{self, Reporter, human_duration};
 use crate::{devices, machine, stop};
 
@@ -78,14 +78,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     devices.scans_with().iter().for_each(|line| reporter.note(line));
     stop::listen()?;
     let mut progress = Progress::kept(&set, SAVE_EVERY);
-    let file = prove_keeping(&request, &mut progress, &mut *devices.backend, &randomx, &*reporter)?;
-
-    // An invalid proof costs the epoch, or worse: better to hear of it here than from the network.
-    let verdict = Verifier::new(&params, &randomx)?.verify(&file.proof, &file.metadata, &Mode::All, &mut judge)?;
-    if let Err(invalid) = verdict {
-        forget_invalid(&progress, &invalid, &reporter);
-        bail!("{}", explain(&set, &invalid));
-    }
+    let tools = Tools { backend: &mut *devices.backend, judge: &mut judge, pow: &randomx, pow_judge: &randomx };
+    let file = prove_verified(&request, &mut progress, tools, &*reporter)?;
     let json = file.to_json()?;
     let place = match out {
         Some(out) => out.finish(&json)?.display().to_string(),
@@ -99,26 +93,6 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let took = human_duration(started.elapsed());
     reporter.note(&format!("proof found and verified in {took}, nonce {}, written to {place}", file.proof.nonce));
     Ok(ExitCode::SUCCESS)
-}
-
-/// What led to a proof that would be refused must not be found again. Pows cost hours and are no worse for a wrong label.
-fn forget_invalid(progress: &Progress<'_>, invalid: &Invalid, reporter: &Reporter) {
-    let wrong_label = matches!(invalid, Invalid::InvalidMsb { .. } | Invalid::InvalidLsb { .. });
-    let forgotten = if wrong_label { progress.forget_scan() } else { progress.forget() };
-    if let Err(error) = forgotten {
-        reporter.note(&format!("the progress of this proof is of no use and can't be removed; do so by hand: {error}"));
-    }
-}
-
-/// The data is wrong where a fresh label differs from the one on disk.
-fn explain(set: &DataSet, invalid: &Invalid) -> String {
-    let place = match invalid {
-        Invalid::InvalidMsb { index, .. } | Invalid::InvalidLsb { index, .. } => set.place_of(*index),
-        other => return format!("the proof would be refused ({other}); check --network"),
-    };
-    format!(
-        "the proof would be refused ({invalid}): {place} holds a wrong label there, or the data was made for another network; check --network; `post check --all --repair` finds and mends wrong labels"
-    )
 }
 
 /// Where a proof goes: a file that appears whole or not at all, or something that is no file, like a pipe.

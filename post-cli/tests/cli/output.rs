@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::support::*;
 
-const COMMANDS: [&str; 10] =
-    ["init", "prove", "verify", "inspect", "check", "nonce", "bench", "devices", "doctor", "demo"];
+const COMMANDS: [&str; 11] =
+    ["init", "prove", "serve", "verify", "inspect", "check", "nonce", "bench", "devices", "doctor", "demo"];
 
 #[test]
 fn help_and_version() {

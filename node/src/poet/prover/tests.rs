@@ -162,3 +162,21 @@ fn leaves_beyond_the_end_are_refused() {
     proof.nodes[0] = [1; 32];
     assert_eq!(proof.verify(), Err(ProofError::BeyondTheEnd { height: 1, index: 3 }));
 }
+
+/// The size that bandwidth was reckoned with: two weeks on a fast core.
+#[test]
+fn a_proof_of_two_weeks_has_about_150_kb() {
+    let leaves = 1 << 37;
+    let mut shown: Vec<_> = drawn(&[3; 32], leaves).into_iter().map(|index| Shown::new(index, [1; 32])).collect();
+    let mut nodes = Vec::new();
+    let mut neighbour = |_, _| -> Result<Hash, Infallible> {
+        nodes.push([2; 32]);
+        Ok([2; 32])
+    };
+    let Ok(root) = climb(depth(leaves), 0, &mut shown, &|left, _| *left, &mut neighbour);
+    let proven = shown.into_iter().map(|leaf| leaf.hash).collect();
+    let proof = PoetProof { statement: statement(), leaves, root, proven, nodes };
+    let bytes = encode(&proof);
+    assert!((135_000..155_000).contains(&bytes.len()), "{}", bytes.len());
+    assert_eq!(crate::codec::decode(&bytes), Ok(proof));
+}

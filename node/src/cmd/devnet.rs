@@ -1,0 +1,102 @@
+//! `post-node devnet`: a whole network of real processes on this machine, to see that it works.
+//!
+//! What it says about the nodes is what they answer over HTTP, as anybody could ask them.
+
+mod agreement;
+mod network;
+mod process;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use self::agreement::{Summary, judge};
+use self::network::{Network, Plan};
+use self::table::Live;
+use super::tell;
+
+/// Start a network of real nodes and provers on this machine, and see whether all agree
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Nodes, each with a miner and its prover
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=64))]
+    nodes: u32,
+    /// Epochs in which every miner publishes an ATX
+    #[arg(long, value_name = "E", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    epochs: u32,
+    /// Where the miners' keys come from [default: the clock]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Keep keys, data, databases and logs here; the directory must be new or empty [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print JSON: a line for every change, and a summary with `ok` as the last line
+    #[arg(long)]
+    json: bool,
+    /// The program `post` [default: the one beside this program]
+    #[arg(long, value_name = "PATH")]
+    post: Option<PathBuf>,
+    /// The first node kills itself (SIGKILL) once in every phase of its miner's cycle and is started again
+    #[arg(long)]
+    crash_phases: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let started = Instant::now();
+    let temporary;
+    let directory = match &args.dir {
+        Some(directory) => directory.clone(),
+        None => {
+            temporary = tempfile::Builder::new().prefix("devnet-").tempdir().context("no temporary directory")?;
+            temporary.path().to_path_buf()
+        }
+    };
+    let plan = Plan {
+        nodes: args.nodes,
+        seed: args.seed.unwrap_or_else(network::now_ms),
+        directory: new_directory(directory)?,
+        post: args.post.clone().map_or_else(beside, Ok)?,
+        crash_phases: args.crash_phases,
+    };
+    let mut network = Network::start(&plan)?;
+    let mut live = Live::new(args.json);
+    let deadline = network.params().timing.round_ends(node::ids::Epoch(args.epochs)).0;
+    let summary = loop {
+        std::thread::sleep(Duration::from_millis(500));
+        network.tend()?;
+        let answers = network.ask(args.epochs);
+        live.show(&answers)?;
+        let (ok, problems) = judge(&answers, network.miners(), args.epochs, network.crashes());
+        // Until the last epoch's ATXs could be everywhere.
+        if ok || network::now_ms() > deadline {
+            break Summary::new(ok, problems, &answers, network.crashes(), started.elapsed(), network.peak_memory());
+        }
+    };
+    live.finish();
+    drop(network);
+    tell(&if args.json { serde_json::to_string(&summary)? } else { summary.table() })?;
+    Ok(ExitCode::from(u8::from(!summary.ok)))
+}
+
+fn new_directory(directory: PathBuf) -> Result<PathBuf> {
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let mut entries = std::fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    if entries.next().is_some() {
+        bail!("{} is not empty; give --dir a new directory", directory.display());
+    }
+    directory.canonicalize().with_context(|| format!("cannot find {}", directory.display()))
+}
+
+/// `post` in the directory of this program.
+fn beside() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("this program can't find itself; give --post")?;
+    let post = own.with_file_name(format!("post{}", std::env::consts::EXE_SUFFIX));
+    if !post.is_file() {
+        bail!("there is no {}; build it (cargo build --release -p post-cli) or give --post", post.display());
+    }
+    Ok(post)
+}

@@ -1,0 +1,277 @@
+//! The processes of a devnet: a PoET in this one, nodes and provers as children, each with a directory.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use node::env::poet::{LocalPoet, LocalPoetConfig, serve};
+use node::ids::NodeId;
+use node::params::NodeParams;
+use node::smeshing::Phase;
+use node::status::{AtxStatus, Status};
+use node::time::Time;
+use post_core::identity::IdentityKey;
+
+use super::process::Process;
+use crate::cmd::run::Started;
+use crate::cmd::{agent, ask};
+
+/// From the last child's start to genesis.
+const LEAD_MS: u64 = 4000;
+/// Sequential steps of a round's PoET: a moment's work, and a few dozen ticks.
+const POET_LEAVES: u64 = 1 << 16;
+
+/// What is wanted.
+pub(super) struct Plan {
+    pub(super) nodes: u32,
+    pub(super) seed: u64,
+    pub(super) directory: PathBuf,
+    pub(super) post: PathBuf,
+    pub(super) crash_phases: bool,
+}
+
+/// What a node answered; `None` for what it did not.
+pub(super) struct Answer {
+    pub(super) status: Option<Status>,
+    /// Epoch 1 first.
+    pub(super) epochs: Vec<Option<Vec<AtxStatus>>>,
+}
+
+/// A node with its prover.
+struct Member {
+    key: NodeId,
+    directory: PathBuf,
+    node: Process,
+    prover: Option<Process>,
+    started: Started,
+}
+
+/// A running devnet; it ends when this is dropped.
+pub(super) struct Network {
+    params: NodeParams,
+    post: PathBuf,
+    directory: PathBuf,
+    members: Vec<Member>,
+    poet: SocketAddr,
+    agent: ureq::Agent,
+    crashes: Option<Crashes>,
+    // Serves the PoET.
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// The first node's crashes, one in each phase.
+struct Crashes {
+    left: Vec<Phase>,
+    done: usize,
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Network {
+    /// Makes keys and data, then starts everything; genesis is a moment later.
+    pub(super) fn start(plan: &Plan) -> Result<Self> {
+        let mut params = NodeParams::devnet(Time(now_ms()));
+        let directory = &plan.directory;
+        new_file(&directory.join("post.toml"), &params.post.to_toml())?;
+        let keys: Vec<_> = (0..plan.nodes).map(|i| make_miner(plan, &params, i)).collect::<Result<_>>()?;
+        // The children start one after the other.
+        params.timing.genesis = Time(now_ms() + LEAD_MS + 500 * u64::from(plan.nodes));
+        new_file(&directory.join("network.toml"), &params.to_toml()?)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let poet = runtime.block_on(start_poet(&params, directory))?;
+        // The first node of a network has nobody to sync with, and nobody is a fraud here.
+        let phases = Phase::ALL.iter().rev().filter(|phase| !matches!(phase, Phase::Syncing | Phase::Stopped));
+        let crashes = plan.crash_phases.then(|| Crashes { left: phases.copied().collect(), done: 0 });
+        let mut network = Self {
+            params,
+            post: plan.post.clone(),
+            directory: directory.clone(),
+            members: Vec::new(),
+            poet,
+            agent: agent(),
+            crashes,
+            _runtime: runtime,
+        };
+        for (i, key) in keys.into_iter().enumerate() {
+            network.add_member(i, key)?;
+        }
+        Ok(network)
+    }
+
+    fn add_member(&mut self, i: usize, key: NodeId) -> Result<()> {
+        let directory = member_directory(&self.directory, i);
+        let (node, started) = self.start_node(i, &directory, None)?;
+        let mut member = Member { key, directory, node, prover: None, started };
+        member.prover = Some(self.start_prover(&member)?);
+        self.members.push(member);
+        Ok(())
+    }
+
+    /// Starts a node, anew when it ran before as `before`: then on the same ports.
+    fn start_node(&self, i: usize, directory: &Path, before: Option<&Started>) -> Result<(Process, Started)> {
+        let at = |address: fn(&Started) -> SocketAddr| {
+            before.map_or_else(|| "127.0.0.1:0".to_string(), |before| address(before).to_string())
+        };
+        let mut args = vec![
+            "run".to_string(),
+            format!("--network={}", self.directory.join("network.toml").display()),
+            format!("--data={}", directory.join("node").display()),
+            format!("--identity={}", directory.join(IdentityKey::FILE_NAME).display()),
+            format!("--coinbase={:048x}", i + 1),
+            format!("--listen={}", at(|before| before.listen)),
+            format!("--provers={}", at(|before| before.provers)),
+            format!("--http={}", at(|before| before.http)),
+            format!("--poet=http://{}", self.poet),
+            "--randomx=light".into(),
+            "--poll-ms=200".into(),
+            format!("--watch-pid={}", std::process::id()),
+        ];
+        let others = self.members.iter().enumerate().filter(|(other, _)| *other != i);
+        args.extend(others.map(|(_, other)| format!("--bootstrap={}", other.started.listen)));
+        if i == 0 {
+            args.push("--first".into());
+        }
+        if i == 0
+            && let Some(phase) = self.crashes.as_ref().and_then(|crashes| crashes.left.last())
+        {
+            args.push(format!("--die-at={phase}"));
+        }
+        let own = std::env::current_exe().context("this program can't find itself")?;
+        let mut process = Process::start(&own, &args, &directory.join("node.log"))?;
+        let line = process.first_line()?;
+        let started = serde_json::from_str(&line).with_context(|| format!("a node says {line:?}"))?;
+        Ok((process, started))
+    }
+
+    fn start_prover(&self, member: &Member) -> Result<Process> {
+        let args = [
+            "serve".to_string(),
+            format!("--data={}", member.directory.join("post").display()),
+            format!("--address=http://{}", member.started.provers),
+            format!("--network={}", self.directory.join("post.toml").display()),
+            "--randomx-mode=light".into(),
+            "--threads=1".into(),
+            "--device=cpu".into(),
+            "--reconnect-interval-s=1".into(),
+            format!("--watch-pid={}", std::process::id()),
+        ];
+        Process::start(&self.post, &args, &member.directory.join("prover.log"))
+    }
+
+    /// Starts again what ended as it should, and complains about what should not have ended.
+    pub(super) fn tend(&mut self) -> Result<()> {
+        for i in 0..self.members.len() {
+            let ended = self.members[i].node.ended()?;
+            if let Some(prover) = &mut self.members[i].prover
+                && let Some(status) = prover.ended()?
+            {
+                bail!("prover {i} ended ({status}): {}", prover.complaint());
+            }
+            let Some(status) = ended else { continue };
+            let wanted = self.crashes.as_mut().filter(|_| i == 0 && killed(status));
+            let Some(crashes) = wanted.filter(|crashes| !crashes.left.is_empty()) else {
+                bail!("node {i} ended ({status}): {}", self.members[i].node.complaint());
+            };
+            crashes.left.pop();
+            crashes.done += 1;
+            let (node, started) = self.start_node(i, &self.members[i].directory, Some(&self.members[i].started))?;
+            (self.members[i].node, self.members[i].started) = (node, started);
+        }
+        Ok(())
+    }
+
+    /// Asks every node what it knows.
+    pub(super) fn ask(&self, epochs: u32) -> Vec<Answer> {
+        self.members.iter().map(|member| self.ask_one(&member.started.http.to_string(), epochs)).collect()
+    }
+
+    fn ask_one(&self, http: &str, epochs: u32) -> Answer {
+        let status = ask::<Status>(&self.agent, http, "/status").ok();
+        let atxs = |epoch| ask(&self.agent, http, &format!("/epochs/{epoch}/atxs")).ok();
+        Answer { status, epochs: (1..=epochs).map(atxs).collect() }
+    }
+
+    pub(super) fn params(&self) -> &NodeParams {
+        &self.params
+    }
+
+    /// The miners' ids, as hex.
+    pub(super) fn miners(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.key.to_string()).collect()
+    }
+
+    /// Crashes so far, and phases in which there was none yet; `None` when none are wanted.
+    pub(super) fn crashes(&self) -> Option<(usize, Vec<String>)> {
+        let crashes = self.crashes.as_ref()?;
+        Some((crashes.done, crashes.left.iter().map(ToString::to_string).collect()))
+    }
+
+    /// What nodes and provers have taken of memory at most, each at its own time, in bytes. `None` where the system does
+    /// not say.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let provers = self.members.iter().filter_map(|member| member.prover.as_ref());
+        self.members.iter().map(|member| &member.node).chain(provers).map(Process::peak_memory).sum()
+    }
+}
+
+#[cfg(unix)]
+fn killed(status: std::process::ExitStatus) -> bool {
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(9)
+}
+
+#[cfg(not(unix))]
+fn killed(_: std::process::ExitStatus) -> bool {
+    false
+}
+
+fn member_directory(directory: &Path, i: usize) -> PathBuf {
+    directory.join(format!("member-{i}"))
+}
+
+/// Makes a miner's key and data: one unit more than the miner before has.
+fn make_miner(plan: &Plan, params: &NodeParams, i: u32) -> Result<NodeId> {
+    let directory = member_directory(&plan.directory, i as usize);
+    std::fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let seed = blake3::hash(format!("devnet miner {i} of {}", plan.seed).as_bytes());
+    let key = IdentityKey::from_seed(seed.as_bytes());
+    let path = directory.join(IdentityKey::FILE_NAME);
+    key.write_new(&path)?;
+    let args = [
+        "init".to_string(),
+        format!("--drive=path={}", directory.join("post").display()),
+        format!("--key={}", path.display()),
+        format!("--units={}", i + 1),
+        format!("--commitment-atx={}", params.golden_atx()),
+        format!("--network={}", plan.directory.join("post.toml").display()),
+        "--device=cpu".into(),
+    ];
+    Process::start(&plan.post, &args, &directory.join("init.log"))?.finish()?;
+    Ok(key.node_id())
+}
+
+async fn start_poet(params: &NodeParams, directory: &Path) -> Result<SocketAddr> {
+    let poet = LocalPoet::new(LocalPoetConfig {
+        genesis_id: params.genesis_id,
+        timing: params.timing.clone(),
+        leaves: POET_LEAVES,
+        pow_difficulty: 8,
+        clock: Box::new(|| Time(now_ms())),
+        dir: Some(directory.join("poet")),
+    })?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.context("no port for the PoET")?;
+    let address = listener.local_addr()?;
+    tokio::spawn(serve(Arc::new(poet), listener, std::future::pending()));
+    Ok(address)
+}
+
+fn new_file(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut file = std::fs::File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,103 @@
+use std::time::Duration;
+
+use super::*;
+
+fn peer(i: u8) -> Peer {
+    Peer([i; 32])
+}
+
+fn next(inbox: &mut Inbox<u32, &'static str>, now: Instant) -> Option<Next<u32, &'static str>> {
+    inbox.next(now).map(|(_, next)| next)
+}
+
+fn inbox() -> Inbox<u32, &'static str> {
+    Inbox::new(10, 1000)
+}
+
+#[test]
+fn peers_take_turns() {
+    let now = Instant::now();
+    let mut inbox = inbox();
+    for i in 0..200 {
+        inbox.message(now, peer(1), i, 10).unwrap();
+    }
+    inbox.message(now, peer(2), 1000, 10).unwrap();
+    inbox.message(now, peer(3), 2000, 10).unwrap();
+    inbox.message(now, peer(3), 2001, 10).unwrap();
+    inbox.request(now, peer(3), "ask").unwrap();
+    let taken: Vec<_> = std::iter::from_fn(|| next(&mut inbox, now)).take(8).collect();
+    use Next::{Message, Request};
+    let expected =
+        [Message(0), Message(1000), Request("ask"), Message(1), Message(2000), Message(2), Message(2001), Message(3)];
+    assert_eq!(taken, expected);
+}
+
+#[test]
+fn queues_are_bounded() {
+    let now = Instant::now();
+    let mut inbox = inbox();
+    let fitting = (0..2000).filter(|i| inbox.message(now, peer(1), *i, 10).is_ok()).count();
+    assert_eq!(fitting, MAX_MESSAGES);
+    let fitting = (0..2000).filter(|i| inbox.message(now, peer(2), *i, 1 << 20).is_ok()).count();
+    assert_eq!(fitting, 4);
+    let fitting = (0..2000).filter(|_| inbox.request(now, peer(1), "").is_ok()).count();
+    assert_eq!(fitting, MAX_REQUESTS);
+    // Others are not concerned, and a peer that goes gives back what waits.
+    inbox.message(now, peer(3), 7, 10).unwrap();
+    assert_eq!(inbox.gone(now, peer(1)).count(), MAX_MESSAGES);
+    assert_eq!(inbox.gone(now, peer(2)).count(), 4);
+    assert_eq!(next(&mut inbox, now), Some(Next::Message(7)));
+    assert_eq!(next(&mut inbox, now), None);
+}
+
+#[test]
+fn a_stream_of_messages_is_held_to_its_rate() {
+    let now = Instant::now();
+    let mut inbox = inbox();
+    let mut taken = 0;
+    // Ten seconds, with a thousand messages a second and a node that takes all.
+    for ms in 0..10_000 {
+        let now = now + Duration::from_millis(ms);
+        if inbox.message(now, peer(1), 0, 10).is_ok() {
+            taken += 1;
+            inbox.next(now).unwrap();
+        }
+    }
+    assert!((1000..=1101).contains(&taken), "{taken}");
+    // Leaving and coming back brings no new allowance.
+    let later = now + Duration::from_secs(10);
+    assert_eq!(inbox.gone(later, peer(1)).count(), 0);
+    assert!(inbox.message(later, peer(1), 0, 10).is_err() || inbox.message(later, peer(1), 0, 10).is_err());
+}
+
+#[test]
+fn dear_answers_are_paid_for() {
+    let now = Instant::now();
+    let mut inbox = inbox();
+    inbox.request(now, peer(1), "first").unwrap();
+    assert_eq!(next(&mut inbox, now), Some(Next::Request("first")));
+    inbox.answered(now, peer(1), ANSWER_BURST as usize);
+    inbox.request(now, peer(1), "second").unwrap();
+    inbox.message(now, peer(1), 5, 1).unwrap();
+    // Messages don't wait for it.
+    assert_eq!(next(&mut inbox, now), Some(Next::Message(5)));
+    assert!(!inbox.has_next(now));
+    assert_eq!(next(&mut inbox, now), None);
+    let later = now + Duration::from_secs(1);
+    assert!(inbox.has_next(later));
+    assert_eq!(next(&mut inbox, later), Some(Next::Request("second")));
+}
+
+#[test]
+fn memory_of_those_gone_is_bounded() {
+    let now = Instant::now();
+    let mut inbox = inbox();
+    for i in 0..5 * MAX_ALLOWANCES as u32 {
+        let mut peer = peer(0);
+        peer.0[..4].copy_from_slice(&i.to_be_bytes());
+        inbox.message(now, peer, i, 1).unwrap();
+        inbox.gone(now, peer).for_each(drop);
+        assert!(inbox.allowances.len() <= 2 * MAX_ALLOWANCES + 1);
+    }
+    assert!(inbox.queues.is_empty());
+}

@@ -1,0 +1,435 @@
+//! The whole node as one pure machine: what happens goes in, what is to be done comes out, in order.
+//!
+//! It joins the machines that know ATXs ([`crate::atxs`]), fetch what is missing ([`crate::sync`]) and smesh
+//! ([`crate::smeshing`]); each one's effects are another one's inputs, or the shell's work. No clock, no randomness, no I/O:
+//! the shell of a real node and a simulated world drive the same code.
+
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::archive::{Archive, ArchiveError, Write};
+use crate::atx::Received;
+use crate::atxs::{self, Atxs, Dear, Judgement, Need};
+use crate::codec::decode;
+use crate::ids::{Address, AtxId, Challenge, NodeId};
+use crate::params::NodeParams;
+use crate::poet::PoetProof;
+use crate::signature::Signer;
+use crate::smeshing::{self, PoetCommand, PoetEvent, ProverEvent, Smesher};
+use crate::source::{Peer, Source, Topic, Verdict};
+use crate::sync::{self, Delivery, Sync};
+use crate::time::Time;
+use crate::wire::{Request, Response};
+
+/// What happens to a node.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Time passes; wanted several times a second, or in the shortest of the network's times.
+    Tick,
+    /// An ATX that bears its smesher's signature.
+    Atx {
+        /// The ATX.
+        received: Received,
+        /// Where it came from.
+        source: Source,
+    },
+    /// What should have been an ATX.
+    Junk {
+        /// Where it came from.
+        source: Source,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nobody looked at a message for want of room.
+    Crowded {
+        /// Where it came from.
+        source: Source,
+    },
+    /// The answer to [`Effect::Judge`].
+    Judged {
+        /// What was judged.
+        id: AtxId,
+        /// What was found.
+        judgement: Judgement,
+    },
+    /// The bytes of a fraud proof.
+    Fraud {
+        /// They.
+        bytes: Vec<u8>,
+        /// Where they came from.
+        source: Source,
+    },
+    /// There is a connection.
+    PeerUp(Peer),
+    /// There is none any more.
+    PeerDown(Peer),
+    /// What became of [`Effect::Request`].
+    Response {
+        /// Who was asked.
+        peer: Peer,
+        /// Which request.
+        id: u64,
+        /// `None` when there was no answer.
+        response: Option<Response>,
+    },
+    /// From a prover.
+    Prover(ProverEvent),
+    /// From the PoET.
+    Poet(PoetEvent),
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Keep this; nothing that comes later may be done before it survives a crash.
+    Persist(Vec<Write>),
+    /// What becomes of a gossiped message.
+    Verdict {
+        /// Where it came from.
+        source: Source,
+        /// What becomes of it.
+        verdict: Verdict,
+        /// Why.
+        why: String,
+    },
+    /// Look at what should be an ATX, and say [`Input::Atx`], [`Input::Junk`] or [`Input::Crowded`].
+    Check {
+        /// Where it came from.
+        source: Source,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// Check this, and say [`Input::Judged`].
+    Judge(Dear),
+    /// Tell everyone.
+    Gossip {
+        /// What it is.
+        topic: Topic,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// Ask a peer, and say [`Input::Response`].
+    Request {
+        /// Whom.
+        peer: Peer,
+        /// Which request.
+        id: u64,
+        /// What.
+        request: Request,
+    },
+    /// A peer lied: its score sinks.
+    Punish {
+        /// Who.
+        peer: Peer,
+        /// How.
+        why: String,
+    },
+    /// Ask a miner's prover for a proof, until it answers.
+    AskProof {
+        /// Whose.
+        node_id: NodeId,
+        /// What the proof answers.
+        challenge: Challenge,
+    },
+    /// Nobody waits for the miner's proof any longer.
+    CancelProof {
+        /// Whose.
+        node_id: NodeId,
+    },
+    /// For the PoET.
+    Poet(PoetCommand),
+    /// For the log.
+    Tell {
+        /// Whether the operator should do something.
+        warning: bool,
+        /// What.
+        what: String,
+    },
+}
+
+/// A node.
+#[derive(Debug)]
+pub struct Node {
+    params: NodeParams,
+    atxs: Atxs,
+    sync: Sync,
+    smesher: Smesher,
+    /// What is being fetched, and who was asked for it first.
+    fetching: BTreeMap<Need, Peer>,
+    /// Own ATXs that are being judged.
+    publishing: BTreeSet<AtxId>,
+    listening: bool,
+}
+
+/// An input of one of the machines.
+enum Inner {
+    Atxs(atxs::Input),
+    Sync(sync::Input),
+    Smesher(smeshing::Input),
+}
+
+/// What a node is made of.
+pub struct Config {
+    /// The network.
+    pub params: NodeParams,
+    /// This node's name among its peers.
+    pub peer: Peer,
+    /// Who is paid.
+    pub coinbase: Address,
+    /// The keys of its miners.
+    pub signers: Vec<Signer>,
+    /// How it syncs.
+    pub sync: sync::Config,
+}
+
+impl Node {
+    /// A node that knows nothing yet. What its archive holds is taken back by [`Node::restore_poet`], then
+    /// [`Node::restore_atx`] epoch by epoch, then [`Node::restore_fraud`], then [`Node::restore_smeshing`].
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let Config { params, peer, coinbase, signers, sync } = config;
+        Self {
+            atxs: Atxs::new(&params, peer),
+            sync: Sync::new(sync),
+            smesher: Smesher::new(params.clone(), coinbase, signers),
+            fetching: BTreeMap::new(),
+            publishing: BTreeSet::new(),
+            listening: false,
+            params,
+        }
+    }
+
+    /// Takes a kept PoET proof back.
+    ///
+    /// # Errors
+    /// [`atxs::RestoreError`], as for the next two.
+    pub fn restore_poet(&mut self, bytes: &[u8]) -> Result<(), atxs::RestoreError> {
+        self.atxs.restore_poet(bytes)
+    }
+
+    /// Takes a kept ATX back.
+    ///
+    /// # Errors
+    /// [`atxs::RestoreError`].
+    pub fn restore_atx(&mut self, received: Time, atx: &Received) -> Result<(), atxs::RestoreError> {
+        self.atxs.restore(received, atx)
+    }
+
+    /// Takes a kept fraud proof back.
+    ///
+    /// # Errors
+    /// [`atxs::RestoreError`].
+    pub fn restore_fraud(&mut self, received: Time, bytes: &[u8]) -> Result<(), atxs::RestoreError> {
+        self.atxs.restore_fraud(received, bytes)
+    }
+
+    /// Goes on where the miners were.
+    ///
+    /// # Errors
+    /// [`smeshing::RestoreError`].
+    pub fn restore_smeshing(&mut self, archive: &dyn Archive) -> Result<(), smeshing::RestoreError> {
+        self.smesher.restore(archive)
+    }
+
+    /// Takes one step. What earlier steps persisted must be in `archive`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; the node can't go on then.
+    pub fn step(
+        &mut self,
+        now: Time,
+        archive: &dyn Archive,
+        input: Input,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), ArchiveError> {
+        let mut inner = VecDeque::new();
+        self.begin(input, &mut inner, out);
+        while let Some(input) = inner.pop_front() {
+            match input {
+                Inner::Atxs(input) => {
+                    let mut effects = Vec::new();
+                    self.atxs.step(now, archive, input, &mut effects)?;
+                    effects.into_iter().for_each(|effect| self.after_atxs(effect, &mut inner, out));
+                }
+                Inner::Sync(input) => {
+                    let mut effects = Vec::new();
+                    self.sync.step(now, archive, input, &mut effects)?;
+                    effects.into_iter().for_each(|effect| self.after_sync(effect, &mut inner, out));
+                    self.listen(&mut inner);
+                }
+                Inner::Smesher(input) => {
+                    let mut effects = Vec::new();
+                    let view = view::Known { atxs: &self.atxs, sync: &self.sync };
+                    self.smesher.step(now, &view, input, &mut effects);
+                    for effect in effects {
+                        self.after_smesher(archive, effect, &mut inner, out)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, input: Input, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
+        match input {
+            Input::Tick => {
+                inner.push_back(Inner::Sync(sync::Input::Timer));
+                inner.push_back(Inner::Smesher(smeshing::Input::Tick));
+            }
+            Input::Atx { received, source } => inner.push_back(Inner::Atxs(atxs::Input::Atx { received, source })),
+            Input::Junk { source, why } => self.verdict(source, Verdict::Reject, why, inner, out),
+            Input::Crowded { source } => self.verdict(source, Verdict::Ignore, "no room".into(), inner, out),
+            Input::Judged { id, judgement } => inner.push_back(Inner::Atxs(atxs::Input::Judged { id, judgement })),
+            Input::Fraud { bytes, source } => inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source })),
+            Input::PeerUp(peer) => inner.push_back(Inner::Sync(sync::Input::PeerUp(peer))),
+            Input::PeerDown(peer) => inner.push_back(Inner::Sync(sync::Input::PeerDown(peer))),
+            Input::Response { peer, id, response } => {
+                inner.push_back(Inner::Sync(sync::Input::Response { peer, id, response }));
+            }
+            Input::Prover(event) => inner.push_back(Inner::Smesher(smeshing::Input::Prover(event))),
+            Input::Poet(event) => inner.push_back(Inner::Smesher(smeshing::Input::Poet(event))),
+        }
+    }
+
+    /// Once it has what the others have, the node knows when things are published.
+    fn listen(&mut self, inner: &mut VecDeque<Inner>) {
+        if !self.listening && self.sync.is_synced() {
+            self.listening = true;
+            inner.push_back(Inner::Atxs(atxs::Input::Listening));
+        }
+    }
+
+    fn after_atxs(&mut self, effect: atxs::Effect, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
+        match effect {
+            atxs::Effect::Persist(writes) => out.push(Effect::Persist(writes)),
+            atxs::Effect::Verdict { source, verdict, why } => {
+                self.verdict(source, verdict, why.to_string(), inner, out);
+            }
+            atxs::Effect::Judge(dear) => out.push(Effect::Judge(dear)),
+            atxs::Effect::Fetch { atxs, poets, from } => {
+                let needs = atxs.iter().copied().map(Need::Atx).chain(poets.iter().copied().map(Need::Poet));
+                self.fetching.extend(needs.map(|need| (need, from)));
+                inner.push_back(Inner::Sync(sync::Input::Fetch { atxs, poets, from: Some(from) }));
+            }
+            atxs::Effect::Gossip { topic, bytes } => out.push(Effect::Gossip { topic, bytes }),
+            atxs::Effect::Accepted { id } => {
+                self.fetching.remove(&Need::Atx(id));
+                if self.publishing.remove(&id) {
+                    out.push(Effect::Tell { warning: false, what: self.published(id) });
+                    inner.push_back(Inner::Smesher(smeshing::Input::AtxJudged { id, ok: true, why: String::new() }));
+                }
+            }
+            atxs::Effect::Refused { id, why } => {
+                self.publishing.remove(&id);
+                let why = why.to_string();
+                inner.push_back(Inner::Smesher(smeshing::Input::AtxJudged { id, ok: false, why }));
+            }
+            atxs::Effect::Accused { node_id } => {
+                out.push(Effect::Tell { warning: false, what: format!("{node_id} is a fraud") });
+            }
+        }
+    }
+
+    /// For the operator, who waits for it a whole epoch.
+    fn published(&self, id: AtxId) -> String {
+        let Some(record) = self.atxs.atx(id) else { return format!("published ATX {id}") };
+        let (epoch, weight) = (record.epoch, record.weight);
+        format!("miner {} published ATX {id} in epoch {epoch}; it weighs {weight} in the next", record.smesher)
+    }
+
+    fn verdict(
+        &self,
+        source: Source,
+        verdict: Verdict,
+        why: String,
+        inner: &mut VecDeque<Inner>,
+        out: &mut Vec<Effect>,
+    ) {
+        match source {
+            Source::Own => {}
+            Source::Gossip { .. } => out.push(Effect::Verdict { source, verdict, why }),
+            Source::Answer { peer } => {
+                if verdict == Verdict::Reject {
+                    out.push(Effect::Punish { peer, why });
+                }
+                inner.push_back(Inner::Sync(sync::Input::Judged(1)));
+            }
+        }
+    }
+
+    fn after_sync(&mut self, effect: sync::Effect, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
+        match effect {
+            sync::Effect::Request { peer, id, request } => out.push(Effect::Request { peer, id, request }),
+            sync::Effect::Deliver { peer, item } => {
+                let source = Source::Answer { peer };
+                match item {
+                    Delivery::Atx(bytes) => out.push(Effect::Check { source, bytes }),
+                    Delivery::Fraud(bytes) => inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source })),
+                    Delivery::Poet(bytes) => match decode::<PoetProof>(&bytes) {
+                        Ok(proof) => {
+                            self.fetching.remove(&Need::Poet(proof.id()));
+                            inner.push_back(Inner::Atxs(atxs::Input::Poet { proof, source }));
+                        }
+                        Err(why) => out.push(Effect::Punish { peer, why: format!("no PoET proof: {why}") }),
+                    },
+                }
+            }
+            sync::Effect::NotFound { atxs, poets } => {
+                for what in atxs.into_iter().map(Need::Atx).chain(poets.into_iter().map(Need::Poet)) {
+                    if let Some(from) = self.fetching.remove(&what) {
+                        inner.push_back(Inner::Atxs(atxs::Input::Missing { what, from }));
+                    }
+                }
+            }
+            sync::Effect::Punish { peer, why } => out.push(Effect::Punish { peer, why: why.to_string() }),
+            sync::Effect::Progress(_) => {}
+        }
+    }
+
+    fn after_smesher(
+        &mut self,
+        archive: &dyn Archive,
+        effect: smeshing::Effect,
+        inner: &mut VecDeque<Inner>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), ArchiveError> {
+        match effect {
+            smeshing::Effect::Persist(writes) => out.push(Effect::Persist(writes)),
+            smeshing::Effect::AskProof { node_id, challenge } => out.push(Effect::AskProof { node_id, challenge }),
+            smeshing::Effect::CancelProof { node_id } => out.push(Effect::CancelProof { node_id }),
+            smeshing::Effect::Poet(command) => out.push(Effect::Poet(command)),
+            smeshing::Effect::Publish { atx, poet } => self.publish(archive, atx, poet, inner, out)?,
+            smeshing::Effect::Warn { node_id, warning } => {
+                out.push(Effect::Tell { warning: true, what: format!("miner {node_id}: {warning}") });
+            }
+        }
+        Ok(())
+    }
+
+    /// An own ATX goes the way of all others.
+    fn publish(
+        &mut self,
+        archive: &dyn Archive,
+        atx: Received,
+        poet: Challenge,
+        inner: &mut VecDeque<Inner>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), ArchiveError> {
+        let id = atx.id;
+        if self.atxs.atx(id).is_some() {
+            // Known from before a crash, which may have come before anybody else heard of it.
+            out.push(Effect::Gossip { topic: Topic::Atx, bytes: atx.bytes.to_vec() });
+            inner.push_back(Inner::Smesher(smeshing::Input::AtxJudged { id, ok: true, why: String::new() }));
+            return Ok(());
+        }
+        if self.atxs.poet(poet).is_none()
+            && let Some(proof) = archive.poet(poet)?.and_then(|bytes| decode::<PoetProof>(&bytes).ok())
+        {
+            inner.push_back(Inner::Atxs(atxs::Input::Poet { proof, source: Source::Own }));
+        }
+        self.publishing.insert(id);
+        inner.push_back(Inner::Atxs(atxs::Input::Atx { received: atx, source: Source::Own }));
+        Ok(())
+    }
+}
