@@ -216,8 +216,8 @@ impl Atxs {
             let failing = waiters.into_iter().filter_map(of_waiter).collect();
             return self.fail(failing, out);
         }
-        verdict(Verdict::Accept, Reason::Good);
-        out.insert(out.len() - 1, Effect::Persist(vec![Write::Poet { id, bytes: encode(proof) }]));
+        out.push(Effect::Persist(vec![Write::Poet { id, bytes: encode(proof) }]));
+        out.push(Effect::Verdict { source, verdict: Verdict::Accept, why: Reason::Good });
         self.records.insert_poet(id, poet);
         let complete = self.pool.satisfy(&need);
         self.examine(complete, out);

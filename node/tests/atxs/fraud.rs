@@ -88,6 +88,27 @@ fn whoever_marries_a_fraud_answers_for_it() {
     assert_eq!(desk.frauds(), [frank.id()], "but nobody needs a proof of that");
 }
 
+/// Two ATXs of an epoch show a fraud; a third is kept only if an ATX builds on it.
+#[test]
+fn more_atxs_of_a_fraud_are_kept_when_they_are_needed() {
+    let (base, world) = (&*BASE, &BASE.world);
+    let mut desk = Desk::new(world);
+    desk.accepts(&base.e1);
+    desk.accepts(&base.b1);
+    let another = |i| base.e1.but(&base.eve, |atx| atx.coinbase.0[0] = i);
+    let fraud = Found::Verdict(Verdict::Ignore, Reason::Fraud);
+    assert_eq!(desk.comes(&another(1)), fraud);
+    assert_eq!(desk.atxs.known(Epoch(1)), 3);
+    assert_eq!(desk.comes(&another(2)), fraud);
+    assert_eq!(desk.atxs.known(Epoch(1)), 3);
+    let honest = world.next_but(&base.bob, 2, Some(base.b1.id()), |plan| plan.positioning = another(2).id());
+    assert_eq!(desk.comes(&honest), Found::Undecided);
+    assert_eq!(desk.fetches(), [(node::atxs::Need::Atx(another(2).id()), peer(7))]);
+    assert_eq!(desk.comes(&another(2)), fraud);
+    assert_eq!(desk.atxs.known(Epoch(1)), 4);
+    assert_eq!(desk.verdict(crate::desk::gossip(7, &encode(&honest.atx))), Found::Verdict(Verdict::Accept, Reason::Good));
+}
+
 /// With K3 = 1 a bad label is seen by few; they spare those who handed the ATX on, and keep it.
 #[test]
 fn one_bad_label_convicts_and_blames_no_sender() {

@@ -216,7 +216,7 @@ fn poets_that_nobody_asked_for_are_not_kept() {
     let mut desk = Desk::new(&base.world);
     let proof = base.e1.poets[0].clone();
     let source = Source::Answer { peer: peer(7) };
-    let mut comes = |desk: &mut Desk| {
+    let comes = |desk: &mut Desk| {
         desk.step(Input::Poet { proof: proof.clone(), source });
         desk.verdict(source)
     };
