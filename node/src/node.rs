@@ -6,7 +6,7 @@
 
 mod view;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::archive::{Archive, ArchiveError, Write};
 use crate::atx::Received;
@@ -157,6 +157,8 @@ pub struct Node {
     smesher: Smesher,
     /// Own ATXs that are being judged.
     publishing: BTreeSet<AtxId>,
+    /// When an own ATX of the running epoch was gossiped last.
+    told: BTreeMap<AtxId, Time>,
     listening: bool,
 }
 
@@ -192,6 +194,7 @@ impl Node {
             sync: Sync::new(sync),
             smesher: Smesher::new(params.clone(), coinbase, signers),
             publishing: BTreeSet::new(),
+            told: BTreeMap::new(),
             listening: false,
             params,
         }
@@ -241,6 +244,12 @@ impl Node {
         out: &mut Vec<Effect>,
     ) -> Result<(), ArchiveError> {
         let mut inner = VecDeque::new();
+        match input {
+            Input::Tick => self.tell_again(now, archive, out)?,
+            // Whoever comes may be the first to hear of it.
+            Input::PeerUp(_) => self.told.clear(),
+            _ => {}
+        }
         self.begin(input, &mut inner, out);
         while let Some(input) = inner.pop_front() {
             match input {
@@ -287,6 +296,24 @@ impl Node {
             Input::Prover(event) => inner.push_back(Inner::Smesher(smeshing::Input::Prover(event))),
             Input::Poet(event) => inner.push_back(Inner::Smesher(smeshing::Input::Poet(event))),
         }
+    }
+
+    /// Gossips own ATXs of the running epoch, now and then: the first time may have been lost with a process, or with
+    /// the only peers.
+    fn tell_again(&mut self, now: Time, archive: &dyn Archive, out: &mut Vec<Effect>) -> Result<(), ArchiveError> {
+        let timing = &self.params.timing;
+        let latest = self.smesher.phases().into_iter().filter_map(|miner| self.atxs.latest(miner.node_id));
+        let current = latest.filter(|record| Some(record.epoch) == timing.epoch_at(now)).map(|record| record.id);
+        let current: BTreeSet<AtxId> = current.collect();
+        self.told.retain(|id, _| current.contains(id));
+        for id in current {
+            let due = self.told.get(&id).is_none_or(|told| now.since(*told) >= 3 * timing.layer_ms);
+            if due && let Some(kept) = archive.atx(id)? {
+                self.told.insert(id, now);
+                out.push(Effect::Gossip { topic: Topic::Atx, bytes: kept.bytes });
+            }
+        }
+        Ok(())
     }
 
     /// Once it has what the others have, the node knows when things are published.

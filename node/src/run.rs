@@ -10,7 +10,7 @@ mod effects;
 mod inputs;
 mod questions;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -65,7 +65,7 @@ pub struct Settings {
     pub first: bool,
     /// Is told how far synchronization is.
     pub progress: watch::Sender<Option<sync::Progress>>,
-    /// For tests: the process kills itself as soon as a miner has come to this phase.
+    /// For tests: the process kills itself as soon as a miner has come to this phase, and leaves a file `died_at_PHASE`.
     pub die_at: Option<Phase>,
 }
 
@@ -110,6 +110,9 @@ pub enum RunError {
     /// No server for questions.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// A part of the node has ended by itself.
+    #[error("{0} ended, which is a defect; start the node again: nothing is lost")]
+    Part(&'static str),
     /// No thread.
     #[error("the system refuses a thread: {0}; end other programs, or raise the limit on threads")]
     Thread(#[from] std::io::Error),
@@ -123,6 +126,8 @@ pub(crate) enum Event {
     Again(Dear),
     /// Somebody asks.
     Question(Question),
+    /// Something without which the node is of no use has ended.
+    Ended(&'static str),
     /// Time to end.
     Stop,
 }
@@ -147,9 +152,11 @@ pub async fn run(
     let Settings { params, directory, coinbase, signers, net, provers, http, poet, checker, first, progress, die_at } =
         settings;
     let store = Arc::new(Store::open(&directory, params.genesis_id)?);
+    let alone = net.bootstrap.is_empty();
     let (net, net_events) = net::start(net).await?;
     let mut sync = sync::Config::new(params.timing.clone(), net.own().0);
-    sync.alone_ms = first.then_some(0);
+    // One that begins anew, or has others to ask, has to hear first what they know.
+    sync.alone_ms = (first && alone).then_some(0);
     let (timing, keys) = (params.timing.clone(), signers.clone());
     let mut node = Node::new(Config { params, peer: net.own(), coinbase, signers, sync });
     restore(&mut node, &store)?;
@@ -175,13 +182,14 @@ pub async fn run(
 
     let registry = poet.map(|poet| Registry { poet, signers: keys, timing });
     let hands = Hands::new(net.clone(), Arc::clone(&checker), provers, registry, events);
+    let die_at = die_at.map(|phase| (phase, directory.join(format!("died_at_{phase}"))));
     let main = Main { node, store, hands, received, progress, die_at };
     let (done, ended) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("node".into()).spawn(move || {
         // Whoever waits for it may be gone.
         let _ = done.send(main.run());
     })?;
-    let result = ended.await.unwrap_or(Ok(()));
+    let result = ended.await.unwrap_or(Err(RunError::Part("the node's thread")));
     net.shutdown().await;
     result
 }
@@ -211,7 +219,7 @@ struct Main {
     hands: Hands,
     received: mpsc::Receiver<Event>,
     progress: watch::Sender<Option<sync::Progress>>,
-    die_at: Option<Phase>,
+    die_at: Option<(Phase, PathBuf)>,
 }
 
 impl Main {
@@ -224,8 +232,10 @@ impl Main {
                     Event::Input(input) => written |= self.step(input)?,
                     Event::Again(job) => self.hands.take(Effect::Judge(job)),
                     Event::Question(question) => question.answer(now(), &self.node, &self.hands),
+                    Event::Ended(part) => return Err(RunError::Part(part)),
                     Event::Stop => {
                         self.store.flush()?;
+                        self.hands.work();
                         return Ok(());
                     }
                 }
@@ -254,18 +264,20 @@ impl Main {
                 effect => self.hands.take(effect),
             }
         }
-        if let Some(phase) = self.die_at
-            && self.node.miners().iter().any(|miner| miner.phase == phase)
+        if let Some((phase, mark)) = &self.die_at
+            && self.node.miners().iter().any(|miner| miner.phase == *phase)
         {
             self.store.flush()?;
-            die();
+            die(mark);
         }
         Ok(written)
     }
 }
 
 /// As if the power had gone.
-fn die() {
+fn die(mark: &Path) {
+    // Whoever looks for it will not find it, if it can't be made.
+    let _ = std::fs::File::create_new(mark);
     #[cfg(unix)]
     // It can't fail; and if it did, whoever waits for the end would see it.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);

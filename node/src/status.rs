@@ -27,7 +27,7 @@ pub struct Status {
     pub frauds: usize,
     /// ATXs that wait for others.
     pub parked: usize,
-    /// Epochs with ATXs.
+    /// The last epochs with ATXs.
     pub epochs: Vec<EpochStatus>,
     /// This node's own miners.
     pub smeshing: Vec<SmesherStatus>,

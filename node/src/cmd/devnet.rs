@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use self::agreement::{Summary, judge};
-use self::network::{Network, Plan};
+use self::network::{Answer, Network, Plan};
 use self::table::Live;
 use super::tell;
 
@@ -62,24 +62,39 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         post: args.post.clone().map_or_else(beside, Ok)?,
         crash_phases: args.crash_phases,
     };
-    let mut network = Network::start(&plan)?;
     let mut live = Live::new(args.json);
-    let deadline = network.params().timing.round_ends(node::ids::Epoch(args.epochs)).0;
-    let summary = loop {
-        std::thread::sleep(Duration::from_millis(500));
-        network.tend()?;
-        let answers = network.ask(args.epochs);
-        live.show(&answers)?;
-        let (ok, problems) = judge(&answers, network.miners(), args.epochs, network.crashes());
-        // Until the last epoch's ATXs could be everywhere.
-        if ok || network::now_ms() > deadline {
-            break Summary::new(ok, problems, &answers, network.crashes(), started.elapsed(), network.peak_memory());
-        }
-    };
+    let mut answers = Vec::new();
+    let mut network = None;
+    let outcome =
+        Network::start(&plan).and_then(|started| watch(args, network.insert(started), &mut live, &mut answers));
     live.finish();
+    let (crashes, memory) = network.as_ref().map_or((None, None), |it| (it.crashes(), it.peak_memory()));
     drop(network);
+    let (ok, problems) = outcome.unwrap_or_else(|error| (false, vec![format!("{error:#}")]));
+    let summary = Summary::new(ok, problems, &answers, crashes, started.elapsed(), memory);
     tell(&if args.json { serde_json::to_string(&summary)? } else { summary.table() })?;
     Ok(ExitCode::from(u8::from(!summary.ok)))
+}
+
+/// Follows the network until all agree, or until the last epoch's ATXs should have been everywhere; whether they agree,
+/// and what is wrong.
+fn watch(
+    args: &Args,
+    network: &mut Network,
+    live: &mut Live,
+    answers: &mut Vec<Answer>,
+) -> Result<(bool, Vec<String>)> {
+    let deadline = network.params().timing.round_ends(node::ids::Epoch(args.epochs)).0;
+    loop {
+        std::thread::sleep(Duration::from_millis(500));
+        network.tend()?;
+        *answers = network.ask(args.epochs);
+        live.show(answers)?;
+        let (ok, problems) = judge(answers, network.miners(), args.epochs, network.crashes());
+        if ok || network::now_ms() > deadline {
+            return Ok((ok, problems));
+        }
+    }
 }
 
 fn new_directory(directory: PathBuf) -> Result<PathBuf> {

@@ -76,7 +76,8 @@ impl Node {
             peers: 0,
             frauds: self.atxs.frauds().count(),
             parked,
-            epochs: epochs.into_iter().map(|epoch| self.epoch_status(epoch)).collect(),
+            // Older ones change no more, and to add up weights takes time.
+            epochs: epochs.into_iter().rev().take(EPOCHS).rev().map(|epoch| self.epoch_status(epoch)).collect(),
             smeshing: self.miners().iter().map(|miner| smesher_status(miner, now)).collect(),
         }
     }
@@ -110,6 +111,9 @@ impl Node {
         }
     }
 }
+
+/// So many epochs are told of.
+const EPOCHS: usize = 4;
 
 /// Warnings older than this are no news.
 const NEWS_MS: u64 = 3_600_000;

@@ -63,7 +63,7 @@ impl Hands {
         }
         while let Some(job) = self.unjudged.pop_front() {
             if let Err(job) = self.checker.judge(job) {
-                self.unjudged.push_front(job);
+                self.unjudged.push_front(*job);
                 break;
             }
         }

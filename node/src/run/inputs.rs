@@ -59,6 +59,8 @@ pub(super) async fn from_net(
             return;
         }
     }
+    // The loop may have ended first.
+    let _ = events.send(Event::Ended("the network")).await;
 }
 
 /// A message that nobody looked at.
@@ -80,7 +82,7 @@ pub(super) async fn from_checker(
 ) {
     while let Some(event) = checker_events.recv().await {
         let told = match event {
-            CheckerEvent::Atx { received, source } => tell(&events, Input::Atx { received, source }).await,
+            CheckerEvent::Atx { received, source } => tell(&events, Input::Atx { received: *received, source }).await,
             CheckerEvent::Junk { source: source @ Source::Gossip { .. }, why } => {
                 tracing::debug!(?source, %why, "junk");
                 net.verdict(source, Verdict::Reject);
@@ -103,6 +105,8 @@ pub(super) async fn from_checker(
             return;
         }
     }
+    // The loop may have ended first.
+    let _ = events.send(Event::Ended("the checker")).await;
 }
 
 /// What provers say.

@@ -106,7 +106,10 @@ fn more_atxs_of_a_fraud_are_kept_when_they_are_needed() {
     assert_eq!(desk.fetches(), [(node::atxs::Need::Atx(another(2).id()), peer(7))]);
     assert_eq!(desk.comes(&another(2)), fraud);
     assert_eq!(desk.atxs.known(Epoch(1)), 4);
-    assert_eq!(desk.verdict(crate::desk::gossip(7, &encode(&honest.atx))), Found::Verdict(Verdict::Accept, Reason::Good));
+    assert_eq!(
+        desk.verdict(crate::desk::gossip(7, &encode(&honest.atx))),
+        Found::Verdict(Verdict::Accept, Reason::Good)
+    );
 }
 
 /// With K3 = 1 a bad label is seen by few; they spare those who handed the ATX on, and keep it.

@@ -67,6 +67,16 @@ struct Crashes {
     done: usize,
 }
 
+impl Crashes {
+    /// Counts a death in the phase that was due; `false` when it was another one.
+    fn count(&mut self, directory: &Path) -> bool {
+        let there = |phase: &mut Phase| directory.join("node").join(format!("died_at_{phase}")).exists();
+        let counts = self.left.pop_if(there).is_some();
+        self.done += usize::from(counts);
+        counts
+    }
+}
+
 /// Milliseconds since 1970.
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -174,12 +184,10 @@ impl Network {
                 bail!("prover {i} ended ({status}): {}", prover.complaint());
             }
             let Some(status) = ended else { continue };
-            let wanted = self.crashes.as_mut().filter(|_| i == 0 && killed(status));
-            let Some(crashes) = wanted.filter(|crashes| !crashes.left.is_empty()) else {
+            let crashes = self.crashes.as_mut().filter(|_| i == 0 && killed(status));
+            if !crashes.is_some_and(|crashes| crashes.count(&self.members[i].directory)) {
                 bail!("node {i} ended ({status}): {}", self.members[i].node.complaint());
-            };
-            crashes.left.pop();
-            crashes.done += 1;
+            }
             let (node, started) = self.start_node(i, &self.members[i].directory, Some(&self.members[i].started))?;
             (self.members[i].node, self.members[i].started) = (node, started);
         }
