@@ -125,8 +125,8 @@ impl Atx {
         })
     }
 
-    /// Every post with the NiPoST it is in.
-    fn posts(&self) -> impl Iterator<Item = &SubPost> {
+    /// The posts of all NiPoSTs, in their order.
+    pub fn posts(&self) -> impl Iterator<Item = &SubPost> {
         self.niposts.iter().flat_map(|nipost| &nipost.posts)
     }
 

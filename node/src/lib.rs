@@ -1,6 +1,6 @@
 //! A lean node: takes proofs from provers, makes ATXs of them, agrees with other nodes on blocks, pays rewards.
 //!
-//! Today it holds what nodes say to each other: bytes, ids, signatures, the VRF and ATXs. All of it is pure: no clock,
+//! Today it holds what nodes say to each other: bytes, ids, signatures, the VRF, ATXs, PoETs. All of it is pure: no clock,
 //! no randomness, no I/O. What will come is a state machine, `step(now, input) → effects`, with a shell around it that
 //! owns clock, network and store.
 //!
@@ -23,6 +23,12 @@ pub mod atx;
 pub mod archive;
 pub mod source;
 
+pub mod poet;
+
+pub mod fraud;
+
+pub mod atxs;
+
 pub mod wire;
 
 pub mod reconcile;
@@ -30,5 +36,7 @@ pub mod reconcile;
 pub mod sync;
 
 pub mod status;
+
+pub mod fuzz;
 
 pub mod env;

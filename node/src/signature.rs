@@ -34,8 +34,12 @@ pub enum Domain {
     BeaconFollowup = 11,
 }
 
+fn prefix(genesis: &GenesisId, domain: Domain) -> Vec<u8> {
+    [&genesis.0[..], &[domain as u8]].concat()
+}
+
 fn signed_bytes(genesis: &GenesisId, domain: Domain, message: &[u8]) -> Vec<u8> {
-    [&genesis.0[..], &[domain as u8], message].concat()
+    [&prefix(genesis, domain)[..], message].concat()
 }
 
 /// A miner's key on one network.
@@ -61,6 +65,12 @@ impl Signer {
     #[must_use]
     pub fn node_id(&self) -> NodeId {
         NodeId(VerificationKeyBytes::from(&self.key).into())
+    }
+
+    /// What stands before a message that is signed, for whoever has to be told.
+    #[must_use]
+    pub fn prefix(&self, domain: Domain) -> Vec<u8> {
+        prefix(&self.genesis, domain)
     }
 
     /// Signs a message.
@@ -96,6 +106,12 @@ impl Verifier {
         Self { genesis }
     }
 
+    /// What stands before a message that is signed.
+    #[must_use]
+    pub fn prefix(&self, domain: Domain) -> Vec<u8> {
+        prefix(&self.genesis, domain)
+    }
+
     /// Whether a signature holds.
     #[must_use]
     pub fn holds(&self, signed: &Signed<'_>) -> bool {
@@ -114,8 +130,9 @@ impl Verifier {
         (0..all.len()).filter(|&i| !self.holds(&all[i])).collect()
     }
 
-    /// Whether a linear combination of all equations holds, its factors not for anybody to choose.
-    fn all_hold(&self, all: &[Signed<'_>]) -> bool {
+    /// Whether all hold: a linear combination of their equations does, its factors not for anybody to choose.
+    #[must_use]
+    pub fn all_hold(&self, all: &[Signed<'_>]) -> bool {
         let mut batch = batch::Verifier::new();
         for signed in all {
             let bytes = signed_bytes(&self.genesis, signed.domain, signed.message);

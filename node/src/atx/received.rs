@@ -52,12 +52,14 @@ impl Received {
     /// The positions of those whose signature is not the smesher's.
     #[must_use]
     pub fn wrongly_signed(verifier: &Verifier, all: &[Self]) -> Vec<usize> {
-        let mut signed = Vec::with_capacity(all.len());
-        for Self { atx, id, .. } in all {
-            let (signer, signature) = (atx.smesher, atx.signature);
-            signed.push(Signed { domain: Domain::Atx, signer, message: &id.0, signature });
-        }
-        verifier.wrong_among(&signed)
+        verifier.wrong_among(&all.iter().map(Self::signed).collect::<Vec<_>>())
+    }
+
+    /// The id with the signature over it.
+    #[must_use]
+    pub fn signed(&self) -> Signed<'_> {
+        let Atx { smesher: signer, signature, .. } = self.atx;
+        Signed { domain: Domain::Atx, signer, message: &self.id.0, signature }
     }
 }
 

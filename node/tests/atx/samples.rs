@@ -5,7 +5,7 @@ use node::ids::{Address, AtxId, Challenge, Epoch, GenesisId, NO_ATX, NodeId, Sig
 use node::signature::{Domain, Signer, Verifier};
 use post_core::proof::Proof;
 
-const GENESIS: GenesisId = GenesisId([0x9e; 20]);
+pub(crate) const GENESIS: GenesisId = GenesisId([0x9e; 20]);
 
 pub(crate) fn verifier() -> Verifier {
     Verifier::new(GENESIS)
