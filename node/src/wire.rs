@@ -17,11 +17,11 @@ use crate::ids::{AtxId, Challenge, GenesisId, NodeId};
 /// No request is longer.
 pub const MAX_REQUEST_BYTES: usize = 16 << 10;
 /// No answer is longer.
-pub const MAX_RESPONSE_BYTES: usize = 2 << 20;
+pub const MAX_RESPONSE_BYTES: usize = 2304 << 10;
 /// An answer takes no more items once they have so many bytes; so the last one may be as long as any.
 pub const PAGE_BYTES: usize = 512 << 10;
 /// No ATX, PoET proof or fraud proof is longer.
-pub const MAX_ITEM_BYTES: usize = 1 << 20;
+pub const MAX_ITEM_BYTES: usize = 1600 << 10;
 /// At most so many items in an answer.
 pub const MAX_ITEMS: usize = 4096;
 /// At most so many ranges in a request.

@@ -69,6 +69,15 @@ pub(super) struct Inbox<M, R> {
     turn: Option<Peer>,
 }
 
+/// A message that got no place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused<M> {
+    /// Its sender sends too many.
+    TooFast(M),
+    /// The node takes too few: nobody's fault.
+    NoRoom(M),
+}
+
 /// The next thing for the node.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<M, R> {
@@ -94,16 +103,16 @@ impl<M, R> Inbox<M, R> {
         self.queues.entry(peer).or_insert_with(new)
     }
 
-    /// Queues a message; gives it back when it is one too many.
-    pub(super) fn message(&mut self, now: Instant, peer: Peer, message: M, bytes: usize) -> Result<(), M> {
+    /// Queues a message, or gives it back.
+    pub(super) fn message(&mut self, now: Instant, peer: Peer, message: M, bytes: usize) -> Result<(), Refused<M>> {
         let allowance = &mut self.allowances(now, peer).messages;
         if !allowance.is_open(now) {
-            return Err(message);
+            return Err(Refused::TooFast(message));
         }
         allowance.spend(1);
         let queue = self.queue(peer);
         if queue.messages.len() >= MAX_MESSAGES || queue.bytes >= MAX_BYTES {
-            return Err(message);
+            return Err(Refused::NoRoom(message));
         }
         queue.messages.push_back((message, bytes));
         queue.bytes += bytes;

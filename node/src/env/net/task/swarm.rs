@@ -14,6 +14,7 @@ use crate::env::net::RequestError;
 use crate::env::net::behaviour::PartsEvent;
 use crate::env::net::codec::{Came, Nonsense};
 use crate::env::net::gossip::message_hash;
+use crate::env::net::inbox::Refused;
 use crate::source::Peer;
 use crate::wire::{PeerAddress, Request, Response};
 
@@ -119,10 +120,17 @@ impl Task {
         self.counters.message_bytes_in.add(gossiped.data.len());
         let (message, bytes) = (gossiped.message, gossiped.data.len());
         let banned = self.swarm.behaviour().gate.conduct.is_banned(now, peer);
-        if banned || !self.links.contains_key(&peer) || self.inbox.message(now, peer, gossiped, bytes).is_err() {
+        let taken = if banned || !self.links.contains_key(&peer) {
+            Err(Refused::NoRoom(gossiped))
+        } else {
+            self.inbox.message(now, peer, gossiped, bytes)
+        };
+        if let Err(refused) = taken {
             self.counters.messages_dropped.add(1);
             self.report(peer, message, MessageAcceptance::Ignore);
-            self.offence(peer, Weight::EXCESS);
+            if let Refused::TooFast(_) = refused {
+                self.offence(peer, Weight::EXCESS);
+            }
         }
     }
 
