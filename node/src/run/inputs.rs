@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 
 use super::Event;
@@ -17,6 +17,11 @@ use crate::source::{Source, Topic, Verdict};
 
 /// When it is tried again to judge what could not be judged.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// So many requests of peers are answered at once.
+const ANSWERED: usize = 4;
+/// And so many more wait.
+const WAITING: usize = 64;
 
 /// The loop has ended.
 struct Ended;
@@ -33,6 +38,7 @@ pub(super) async fn from_net(
     store: Arc<Store>,
     events: mpsc::Sender<Event>,
 ) {
+    let desk = Desk::new();
     while let Some(event) = net_events.recv().await {
         let told = match event {
             NetEvent::PeerUp(peer) => tell(&events, Input::PeerUp(peer)).await,
@@ -48,7 +54,7 @@ pub(super) async fn from_net(
             }
             NetEvent::Request { request, responder, .. } => {
                 let store = Arc::clone(&store);
-                tokio::task::spawn_blocking(move || match reconcile::answer(&*store, &request) {
+                desk.take(move || match reconcile::answer(&*store, &request) {
                     Ok(response) => responder.respond(response),
                     Err(error) => tracing::error!("{error}"),
                 });
@@ -61,6 +67,32 @@ pub(super) async fn from_net(
     }
     // The loop may have ended first.
     let _ = events.send(Event::Ended("the network")).await;
+}
+
+/// Where requests of peers are answered, so that they have few of the threads and of the disk's time.
+struct Desk {
+    places: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { places: Arc::new(Semaphore::new(ANSWERED + WAITING)), workers: Arc::new(Semaphore::new(ANSWERED)) }
+    }
+
+    /// Answers on a thread of its own when it is time for it; never, if too many wait: whoever asked asks somebody else.
+    fn take(&self, answer: impl FnOnce() + Send + 'static) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
+        let workers = Arc::clone(&self.workers);
+        tokio::spawn(async move {
+            // Nobody closes it.
+            let Ok(worker) = workers.acquire_owned().await else { return };
+            tokio::task::spawn_blocking(move || {
+                answer();
+                drop((worker, place));
+            });
+        });
+    }
 }
 
 /// A message that nobody looked at.
@@ -127,5 +159,38 @@ pub(super) async fn from_clock(tick: Duration, events: mpsc::Sender<Event>) {
         if tell(&events, Input::Tick).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex, mpsc};
+
+    use super::{ANSWERED, Desk, WAITING};
+
+    #[tokio::test]
+    async fn few_are_answered_at_once_and_too_many_never() {
+        let (desk, (began, begun), (leave, leaves)) = (Desk::new(), mpsc::channel(), mpsc::channel::<()>());
+        let (leaves, running) = (Arc::new(Mutex::new(leaves)), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..ANSWERED + WAITING + 10 {
+            let (began, leaves, running) = (began.clone(), Arc::clone(&leaves), Arc::clone(&running));
+            desk.take(move || {
+                began.send(running.fetch_add(1, Ordering::SeqCst) + 1).unwrap();
+                leaves.lock().unwrap().recv().unwrap();
+                running.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        // From now on those that are dropped, or have ended, hold none.
+        drop(began);
+        let counts = tokio::task::spawn_blocking(move || {
+            let first: Vec<usize> = (0..ANSWERED).map(|_| begun.recv().unwrap()).collect();
+            (0..ANSWERED + WAITING).for_each(|_| leave.send(()).unwrap());
+            [first, begun.iter().collect()].concat()
+        });
+        let counts = counts.await.unwrap();
+        assert_eq!(counts.len(), ANSWERED + WAITING);
+        assert_eq!(counts.into_iter().max(), Some(ANSWERED));
     }
 }
