@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::archive::{Archive, ArchiveError, Write};
 use crate::atx::Received;
-use crate::atxs::{self, Atxs, Dear, Judgement, Need};
+use crate::atxs::{self, Atxs, Dear, Judgement, Need, Reason};
 use crate::codec::decode;
 use crate::ids::{Address, AtxId, Challenge, NodeId};
 use crate::params::NodeParams;
@@ -285,7 +285,7 @@ impl Node {
             }
             Input::Atx { received, source } => inner.push_back(Inner::Atxs(atxs::Input::Atx { received, source })),
             Input::Junk { source, why } => self.verdict(source, Verdict::Reject, why, inner, out),
-            Input::Crowded { source } => self.verdict(source, Verdict::Ignore, "no room".into(), inner, out),
+            Input::Crowded { source } => self.crowded(source, "no room".into(), inner, out),
             Input::Judged { id, judgement } => inner.push_back(Inner::Atxs(atxs::Input::Judged { id, judgement })),
             Input::Fraud { bytes, source } => inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source })),
             Input::PeerUp(peer) => inner.push_back(Inner::Sync(sync::Input::PeerUp(peer))),
@@ -327,6 +327,9 @@ impl Node {
     fn after_atxs(&mut self, effect: atxs::Effect, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
         match effect {
             atxs::Effect::Persist(writes) => out.push(Effect::Persist(writes)),
+            atxs::Effect::Verdict { source, why: why @ Reason::Crowded, .. } => {
+                self.crowded(source, why.to_string(), inner, out);
+            }
             atxs::Effect::Verdict { source, verdict, why } => {
                 self.verdict(source, verdict, why.to_string(), inner, out);
             }
@@ -379,6 +382,14 @@ impl Node {
         }
     }
 
+    /// There was no room for something: nobody's fault, and no verdict on it.
+    fn crowded(&self, source: Source, why: String, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
+        match source {
+            Source::Answer { peer } => inner.push_back(Inner::Sync(sync::Input::Crowded(peer))),
+            source => self.verdict(source, Verdict::Ignore, why, inner, out),
+        }
+    }
+
     fn after_sync(&self, effect: sync::Effect, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
         match effect {
             sync::Effect::Request { peer, id, request } => out.push(Effect::Request { peer, id, request }),
@@ -387,10 +398,7 @@ impl Node {
                 match item {
                     Delivery::Atx(bytes) => out.push(Effect::Check { source, bytes }),
                     Delivery::Fraud(bytes) => inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source })),
-                    Delivery::Poet(bytes) => match decode::<PoetProof>(&bytes) {
-                        Ok(proof) => inner.push_back(Inner::Atxs(atxs::Input::Poet { proof, source })),
-                        Err(why) => out.push(Effect::Punish { peer, why: format!("no PoET proof: {why}") }),
-                    },
+                    Delivery::Poet(proof) => inner.push_back(Inner::Atxs(atxs::Input::Poet { proof, source })),
                 }
             }
             sync::Effect::NotFound { atxs, poets } => {

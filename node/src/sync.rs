@@ -1,42 +1,45 @@
 //! Getting from others what this node lacks: a pure machine (NODE.md section 7).
 //!
 //! One peer at a time is the *guide*: the node walks with it through all that it has ([`crate::reconcile`]), fraud proofs
-//! first, then epoch by epoch, and fetches what is missing. That is a *pass*. The node is synced after a pass in which no
-//! ATX of an earlier epoch was missing; passes go on from time to time, with each peer in turn, so that lost gossip is made up
-//! for. Nothing is remembered of an unfinished pass: what was fetched and accepted isn't missing the next time.
+//! first, then epoch by epoch, and fetches what is missing. That is a *pass*. The node is synced after passes in which no
+//! ATX of an earlier epoch was missing, with several peers if there are several (`witness.rs`); passes go on from time to
+//! time, with each peer in turn, so that lost gossip is made up for. Nothing is remembered of an unfinished pass: what was fetched and accepted isn't missing the next time.
 //!
 //! Beside that, what ATXs depend on is fetched by name ([`Input::Fetch`]), from who sent them first.
 //!
 //! A peer has one request at a time. One that fails or is late is left alone for a while, one that lies is punished as well.
-//! No more is fetched than others have judged ([`Input::Judged`]), [`MAX_UNJUDGED`] items ahead.
+//! No more is fetched than others have judged ([`Input::Judged`]), [`MAX_UNJUDGED`] items and
+//! [`MAX_UNJUDGED_BYTES`] ahead.
 
 mod fetch;
+mod messages;
 mod pass;
+mod unjudged;
+mod witness;
 
 use std::collections::BTreeMap;
 
 use crate::archive::{Archive, ArchiveError};
-use crate::ids::{AtxId, Challenge};
 use crate::params::Timing;
 use crate::reconcile::{Lie, WalkError};
 use crate::source::Peer;
 use crate::time::Time;
 use crate::wire::{Request, Response};
 use fetch::{Fetches, Wanted};
+pub use messages::{Delivery, Effect, Input, Progress};
 use pass::{Delivered, Next, Pass};
+use unjudged::Unjudged;
+pub use unjudged::{MAX_UNJUDGED, MAX_UNJUDGED_BYTES};
+use witness::{Witness, are_enough};
 
-/// So many ATXs and fraud proofs may be delivered and not judged yet.
-pub const MAX_UNJUDGED: usize = 2048;
-/// No request for less than this, unless all is judged.
-const LEAST_ROOM: usize = 256;
 /// An answer takes no longer.
 const TIMEOUT_MS: u64 = 20_000;
 /// A peer that failed is left alone for so long, one that lied ten times longer.
 const SHUN_MS: u64 = 60_000;
 /// So many failed peers are remembered.
 const MAX_SHUNNED: usize = 1024;
-/// When nothing is judged for so long, what is out got lost.
-const LOST_MS: u64 = 120_000;
+/// A peer that failed so often in a row isn't waited for before the node is synced; one that lied isn't at all.
+const STRIKES: u32 = 2;
 /// After so long a guide must have given so much, or another one is tried.
 const SLICE_MS: u64 = 60_000;
 const SLICE_ITEMS: u64 = 64;
@@ -64,106 +67,16 @@ impl Config {
     }
 }
 
-/// What happens to it.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// There is a connection.
-    PeerUp(Peer),
-    /// There is none any more.
-    PeerDown(Peer),
-    /// What became of a request.
-    Response {
-        /// Who was asked.
-        peer: Peer,
-        /// Which request.
-        id: u64,
-        /// `None` when there was no answer.
-        response: Option<Response>,
-    },
-    /// Things that are needed by name. Asking twice is no harm.
-    Fetch {
-        /// ATXs.
-        atxs: Vec<AtxId>,
-        /// PoET proofs.
-        poets: Vec<Challenge>,
-        /// Who should have them.
-        from: Option<Peer>,
-    },
-    /// So many of the delivered ATXs and fraud proofs have got their verdict, whatever it was.
-    Judged(usize),
-    /// Time has passed; wanted about once a second.
-    Timer,
-}
-
-/// What it wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Ask a peer; the answer comes back with the same `id`.
-    Request {
-        /// Whom.
-        peer: Peer,
-        /// Which request.
-        id: u64,
-        /// What.
-        request: Request,
-    },
-    /// Judge what a peer answered.
-    Deliver {
-        /// Who.
-        peer: Peer,
-        /// What.
-        item: Delivery,
-    },
-    /// Nobody here has these.
-    NotFound {
-        /// ATXs.
-        atxs: Vec<AtxId>,
-        /// PoET proofs.
-        poets: Vec<Challenge>,
-    },
-    /// A peer lied.
-    Punish {
-        /// Who.
-        peer: Peer,
-        /// How.
-        why: Lie,
-    },
-    /// How far it is.
-    Progress(Progress),
-}
-
-/// An encoding from a peer, not judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Of an ATX; it decodes.
-    Atx(Vec<u8>),
-    /// Of a PoET proof.
-    Poet(Vec<u8>),
-    /// Of a fraud proof.
-    Fraud(Vec<u8>),
-}
-
-/// How far a pass is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// When the pass began.
-    pub since: Time,
-    /// What was there when it began.
-    pub before: u64,
-    /// What was delivered in it.
-    pub delivered: u64,
-    /// What the guide has; 0 as long as it has not said.
-    pub total: u64,
-    /// Whether the node is synced.
-    pub synced: bool,
-}
-
 /// A peer as somebody to ask.
 #[derive(Clone, Debug, Default)]
 struct Server {
     out: Option<Out>,
     /// When the last pass with it ended.
     passed: Option<Time>,
+    /// What that pass has shown.
+    witness: Witness,
+    /// So often it failed in a row.
+    strikes: u32,
     /// Whether the last request was for something by name, so that a pass comes first now.
     fetched: bool,
 }
@@ -188,9 +101,10 @@ pub struct Sync {
     fetches: Fetches,
     delivered: Delivered,
     next_id: u64,
-    unjudged: usize,
-    judged_at: Time,
+    unjudged: Unjudged,
     started: Option<Time>,
+    /// Since when there are peers.
+    met: Option<Time>,
     /// When the last pass ended.
     passed: Option<Time>,
     synced: bool,
@@ -208,15 +122,15 @@ impl Sync {
             fetches: Fetches::default(),
             delivered: Delivered::default(),
             next_id: 0,
-            unjudged: 0,
-            judged_at: Time(0),
+            unjudged: Unjudged::default(),
             started: None,
+            met: None,
             passed: None,
             synced: false,
         }
     }
 
-    /// Whether a pass found that no ATX of an earlier epoch was missing. Once true it stays so.
+    /// Whether passes found that no ATX of an earlier epoch was missing. Once true it stays so.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.synced
@@ -240,20 +154,34 @@ impl Sync {
             }
             Input::PeerDown(peer) => self.gone(peer),
             Input::Response { peer, id, response } => self.response(now, archive, (peer, id), response, out)?,
-            Input::Fetch { atxs, poets, from } => self.fetches.add(&atxs, &poets, from),
-            Input::Judged(count) => {
-                self.unjudged = self.unjudged.saturating_sub(count);
-                self.judged_at = now;
+            Input::Fetch { atxs, poets, from } => {
+                let trusted = from.is_some_and(|peer| !self.shunned.contains_key(&peer));
+                self.fetches.add(now, (&atxs, &poets), from, trusted);
+            }
+            Input::Judged(count) => self.unjudged.judged(now, count),
+            Input::Crowded(peer) => {
+                self.unjudged.judged(now, 1);
+                self.delivered.crowded(peer);
             }
             Input::Timer => {}
         }
         self.forget(now);
-        if self.peers.is_empty() && self.config.alone_ms.is_some_and(|alone| now.since(started) >= alone) {
-            self.synced = true;
-        }
+        self.met = if self.peers.is_empty() { None } else { self.met.or(Some(now)) };
         self.go_on(now, archive, out)?;
-        self.fetches.give_up(self.peers.keys(), out);
+        self.synced = self.synced || self.knows_enough(now, started);
+        let peers = self.peers.keys().map(|peer| (*peer, self.shunned.contains_key(peer)));
+        self.fetches.give_up(now, peers, out);
         Ok(())
+    }
+
+    /// Whether it may count as synced.
+    fn knows_enough(&self, now: Time, started: Time) -> bool {
+        let Some(met) = self.met else {
+            return self.config.alone_ms.is_some_and(|alone| now.since(started) >= alone);
+        };
+        let peers: Vec<_> = self.peers.values().map(|server| (server.witness, server.strikes < STRIKES)).collect();
+        // More may be about to come; a network in a hurry has short layers.
+        are_enough(&peers, now, met.after((self.config.every_ms / 8).clamp(1000, 30_000)))
     }
 
     /// Drops what is over: requests without answer, old grudges, deliveries that nobody will judge.
@@ -261,12 +189,10 @@ impl Sync {
         let late = |server: &Server| server.out.as_ref().is_some_and(|out| now.since(out.since) >= TIMEOUT_MS);
         let late: Vec<Peer> = self.peers.iter().filter(|(_, server)| late(server)).map(|(peer, _)| *peer).collect();
         for peer in late {
-            self.failed(now, peer, SHUN_MS);
+            self.failed(now, peer);
         }
         self.shunned.retain(|_, until| *until > now);
-        if self.unjudged > 0 && now.since(self.judged_at) >= LOST_MS {
-            self.unjudged = 0;
-        }
+        self.unjudged.forget(now);
     }
 
     fn gone(&mut self, peer: Peer) {
@@ -276,12 +202,23 @@ impl Sync {
         self.pass.take_if(|pass| pass.guide == peer);
     }
 
+    /// There was no answer.
+    fn failed(&mut self, now: Time, peer: Peer) {
+        self.leave_alone(now, peer, SHUN_MS, 1);
+    }
+
+    fn lied(&mut self, now: Time, peer: Peer, why: Lie, out: &mut Vec<Effect>) {
+        self.leave_alone(now, peer, 10 * SHUN_MS, STRIKES);
+        out.push(Effect::Punish { peer, why });
+    }
+
     /// Leaves a peer alone for a while.
-    fn failed(&mut self, now: Time, peer: Peer, ms: u64) {
-        if let Some(server) = self.peers.get_mut(&peer)
-            && let Some(Out { wanted: Some(wanted), .. }) = server.out.take()
-        {
-            self.fetches.failed(peer, wanted);
+    fn leave_alone(&mut self, now: Time, peer: Peer, ms: u64, strikes: u32) {
+        if let Some(server) = self.peers.get_mut(&peer) {
+            server.strikes = server.strikes.saturating_add(strikes);
+            if let Some(Out { wanted: Some(wanted), .. }) = server.out.take() {
+                self.fetches.failed(peer, wanted);
+            }
         }
         self.fetches.not_from(peer);
         self.pass.take_if(|pass| pass.guide == peer);
@@ -304,9 +241,10 @@ impl Sync {
             return Ok(());
         }
         let Some(response) = response else {
-            self.failed(now, peer, SHUN_MS);
+            self.failed(now, peer);
             return Ok(());
         };
+        server.strikes = 0;
         let wanted = server.out.take().and_then(|sent| sent.wanted);
         server.fetched = wanted.is_some();
         let judgement = match wanted {
@@ -319,10 +257,7 @@ impl Sync {
         match judgement {
             Ok(items) => self.deliver(now, peer, items, out),
             Err(WalkError::Archive(error)) => return Err(error),
-            Err(WalkError::Lie(why)) => {
-                self.failed(now, peer, 10 * SHUN_MS);
-                out.push(Effect::Punish { peer, why });
-            }
+            Err(WalkError::Lie(why)) => self.lied(now, peer, why, out),
         }
         if let Some(progress) = self.progress() {
             out.push(Effect::Progress(progress));
@@ -332,12 +267,7 @@ impl Sync {
 
     fn deliver(&mut self, now: Time, peer: Peer, items: Vec<Delivery>, out: &mut Vec<Effect>) {
         for item in items {
-            if !matches!(item, Delivery::Poet(_)) {
-                if self.unjudged == 0 {
-                    self.judged_at = now;
-                }
-                self.unjudged += 1;
-            }
+            self.unjudged.add(now, item.bytes());
             out.push(Effect::Deliver { peer, item });
         }
     }
@@ -350,9 +280,18 @@ impl Sync {
 
     /// Has every idle peer do something.
     fn go_on(&mut self, now: Time, archive: &dyn Archive, out: &mut Vec<Effect>) -> Result<(), ArchiveError> {
-        if self.pass.is_none() && self.unjudged == 0 {
+        self.begin(now, archive)?;
+        let was_running = self.pass.is_some();
+        self.ask(now, out);
+        if was_running && self.pass.is_none() {
+            // The next one may begin at once.
             self.begin(now, archive)?;
+            self.ask(now, out);
         }
+        Ok(())
+    }
+
+    fn ask(&mut self, now: Time, out: &mut Vec<Effect>) {
         let idle = |(peer, server): (&Peer, &Server)| server.out.is_none().then_some((*peer, server.fetched));
         let idle: Vec<(Peer, bool)> = self.peers.iter().filter_map(idle).collect();
         for (peer, fetched) in idle.into_iter().filter(|(peer, _)| !self.shunned.contains_key(peer)).collect::<Vec<_>>()
@@ -373,28 +312,24 @@ impl Sync {
                 out.push(Effect::Request { peer, id, request });
             }
         }
-        Ok(())
     }
 
     /// The next request of the pass, if the peer is its guide and there is room.
     fn walk_on(&mut self, now: Time, peer: Peer, out: &mut Vec<Effect>) -> Option<Request> {
         let others = self.peers.keys().any(|other| *other != peer && !self.shunned.contains_key(other));
-        let room = match MAX_UNJUDGED.saturating_sub(self.unjudged) {
-            room if room < LEAST_ROOM && self.unjudged > 0 => 0,
-            room => room,
-        };
+        let room = self.unjudged.room();
         let pass = self.pass.as_mut().filter(|pass| pass.guide == peer)?;
         match pass.next(now, room) {
             Next::Request(request) if !(others && pass.is_slow(now)) => return Some(request),
             Next::NoRoom => return None,
             Next::Lie(why) => {
-                out.push(Effect::Punish { peer, why });
-                self.failed(now, peer, 10 * SHUN_MS);
+                self.lied(now, peer, why, out);
                 return None;
             }
             Next::Request(_) => {}
             Next::Done => {
-                self.synced |= pass.was_clean();
+                let witness = Witness::of(pass);
+                self.peers.entry(peer).and_modify(|server| server.witness = witness);
                 self.passed = Some(now);
             }
         }
@@ -408,6 +343,9 @@ impl Sync {
 
     /// Begins a pass when it is time for one, with whom none was made for the longest time.
     fn begin(&mut self, now: Time, archive: &dyn Archive) -> Result<(), ArchiveError> {
+        if self.pass.is_some() || !self.unjudged.is_empty() {
+            return Ok(());
+        }
         let seed = self.config.seed;
         let order = |peer: &Peer| -> [u8; 32] { std::array::from_fn(|i| peer.0[i] ^ seed[i]) };
         let candidates = self.peers.iter().filter(|(peer, _)| !self.shunned.contains_key(peer));
@@ -415,12 +353,13 @@ impl Sync {
             return Ok(());
         };
         let pause = match (self.synced, server.passed) {
-            (false, _) => 1000.min(self.config.every_ms),
+            (false, None) => 0,
+            (false, Some(_)) => 1000.min(self.config.every_ms),
             (true, None) => 10_000.min(self.config.every_ms),
             (true, Some(_)) => self.config.every_ms,
         };
         if self.passed.is_none_or(|passed| now.since(passed) >= pause) {
-            self.delivered.settle(now, archive)?;
+            self.delivered.settle(now, archive, *guide)?;
             self.pass = Some(Pass::new(now, *guide, &self.config.timing));
         }
         Ok(())

@@ -6,6 +6,7 @@ use super::held::{MAX_SCAN, has, held};
 use super::{LEAF, MAX_LISTED};
 use crate::archive::{Archive, ArchiveError};
 use crate::atx::{Junk, Received};
+use crate::codec::DecodeError;
 use crate::ids::{AtxId, NodeId};
 use crate::wire::{Held, Item, Key, MAX_NAMES, MAX_RANGES, Range, Request, Response, Set};
 
@@ -52,6 +53,9 @@ pub enum Lie {
     /// Bytes that can't be an ATX.
     #[error("it gave {0}")]
     Junk(#[from] Junk),
+    /// Bytes that can't be a PoET proof.
+    #[error("it gave no PoET proof: {0}")]
+    Poet(#[from] DecodeError),
     /// It listed what it does not hand out.
     #[error("it lists {missing} ids that it does not hand out")]
     Withheld {
@@ -131,6 +135,8 @@ pub struct Walk {
     total: u64,
     /// What this node had of those sets when they were compared.
     ours: u64,
+    /// Whether the peer says to have ATXs, and whether this node had any.
+    atxs: (bool, bool),
 }
 
 impl Walk {
@@ -139,7 +145,15 @@ impl Walk {
     pub fn new(sets: &[Set]) -> Self {
         let root = |set: &Set| Todo::Compare { range: Range::all(*set), root: true };
         let todo: Vec<_> = sets.iter().rev().map(root).collect();
-        Self { allowance: todo.len() as u64, todo, asked: Asked::Nothing, uncounted: 0, total: 0, ours: 0 }
+        Self {
+            allowance: todo.len() as u64,
+            todo,
+            asked: Asked::Nothing,
+            uncounted: 0,
+            total: 0,
+            ours: 0,
+            atxs: (false, false),
+        }
     }
 
     /// What the peer has said to have so far, all sets together.
@@ -152,6 +166,12 @@ impl Walk {
     #[must_use]
     pub fn ours(&self) -> u64 {
         self.ours
+    }
+
+    /// Whether the peer says to have any ATXs, and whether this node had any when they were compared.
+    #[must_use]
+    pub fn atxs(&self) -> (bool, bool) {
+        self.atxs
     }
 
     /// What to ask next, when there is room for so many items.
@@ -265,6 +285,10 @@ impl Walk {
                 self.total = self.total.saturating_add(count);
                 if let Held::Some { count, .. } = ours {
                     self.ours = self.ours.saturating_add(count);
+                }
+                if let Set::Atxs(_) = range.set() {
+                    self.atxs.0 |= count > 0;
+                    self.atxs.1 |= !matches!(ours, Held::Some { count: 0, .. });
                 }
             }
             if count == 0 || ours == *theirs {

@@ -114,6 +114,16 @@ impl Pass {
         self.late == 0
     }
 
+    /// The epoch it began in.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.now
+    }
+
+    /// Whether the guide has any ATXs, and whether this node had any.
+    pub(super) fn atxs(&self) -> (bool, bool) {
+        self.walk.atxs()
+    }
+
     pub(super) fn progress(&self, synced: bool) -> Progress {
         let (before, delivered, total) = (self.walk.ours(), self.delivered, self.walk.total());
         Progress { since: self.since, before, delivered, total, synced }
@@ -126,20 +136,40 @@ pub(super) struct Delivered {
     tries: BTreeMap<Key, (Set, u8)>,
     settled: BTreeSet<Key>,
     since: Option<Time>,
+    /// What the running pass delivered.
+    running: BTreeMap<Key, Set>,
+    /// Its guide.
+    guide: Option<Peer>,
+    /// Whether some of it got no verdict.
+    crowded: bool,
 }
 
 impl Delivered {
     fn add(&mut self, set: Set, key: Key) {
-        if self.tries.len() < MAX_DELIVERED || self.tries.contains_key(&key) {
-            let tries = self.tries.entry(key).or_insert((set, 0));
-            tries.1 = tries.1.saturating_add(1);
+        if self.running.len() < MAX_DELIVERED {
+            self.running.insert(key, set);
         }
     }
 
-    /// Before a pass, when all is judged: forgets what was accepted, and settles what was refused often enough.
-    pub(super) fn settle(&mut self, now: Time, archive: &dyn Archive) -> Result<(), ArchiveError> {
+    /// For want of room, something that a peer gave was not judged. Which it was isn't known, so nothing of the pass counts
+    /// as tried; it is for a peer to spoil its own passes only.
+    pub(super) fn crowded(&mut self, peer: Peer) {
+        self.crowded |= self.guide == Some(peer);
+    }
+
+    /// Before a pass with `guide`, when all is judged: forgets what was accepted, and settles what was refused often enough.
+    pub(super) fn settle(&mut self, now: Time, archive: &dyn Archive, guide: Peer) -> Result<(), ArchiveError> {
         if now.since(*self.since.get_or_insert(now)) >= REMEMBERED_MS {
             *self = Self { since: Some(now), ..Self::default() };
+        }
+        let running = std::mem::take(&mut self.running);
+        let crowded = std::mem::replace(&mut self.crowded, false);
+        self.guide = Some(guide);
+        for (key, set) in running.into_iter().filter(|_| !crowded) {
+            if self.tries.len() < MAX_DELIVERED || self.tries.contains_key(&key) {
+                let tries = self.tries.entry(key).or_insert((set, 0));
+                tries.1 = tries.1.saturating_add(1);
+            }
         }
         let mut refused = BTreeMap::new();
         for (key, (set, tries)) in std::mem::take(&mut self.tries) {

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use node::archive::{Archive, Memory, Write};
 use node::atx::Received;
-use node::ids::{AtxId, Challenge};
+use node::codec::encode;
+use node::ids::AtxId;
 use node::reconcile::Lie;
 use node::sync::{Input, MAX_UNJUDGED};
 
 use crate::atxs::{archive, atx, keep};
-use crate::many::accuse;
+use crate::many::{accuse, poet};
 use crate::world::{Manner, World, peer};
 
 /// Six epochs with `each` ATXs, and some frauds.
-fn full(each: u32) -> (Memory, Vec<Received>) {
+pub(crate) fn full(each: u32) -> (Memory, Vec<Received>) {
     let atxs: Vec<Received> = (0..6).flat_map(|epoch| (0..each).map(move |i| atx(epoch, i))).collect();
     let mut archive = archive(&atxs);
     for i in 0..30 {
@@ -22,7 +23,7 @@ fn full(each: u32) -> (Memory, Vec<Received>) {
     (archive, atxs)
 }
 
-fn run_to_synced(world: &mut World, ms: u64) {
+pub(crate) fn run_to_synced(world: &mut World, ms: u64) {
     assert!(world.run(ms, |world| world.sync.is_synced()), "not synced");
 }
 
@@ -44,7 +45,7 @@ fn a_late_node_gets_everything_in_the_order_of_epochs() {
     assert!(world.punished.is_empty());
 }
 
-fn ids(archive: &Memory) -> BTreeSet<AtxId> {
+pub(crate) fn ids(archive: &Memory) -> BTreeSet<AtxId> {
     let of = |epoch| archive.atx_ids(node::ids::Epoch(epoch), AtxId([0; 32]), AtxId([0xff; 32]), 100_000).unwrap();
     (0..10).flat_map(of).collect()
 }
@@ -160,13 +161,13 @@ fn what_is_never_accepted_does_not_hold_it_up() {
 fn dependencies_are_asked_of_who_should_have_them_then_of_others() {
     let (all, _) = full(50);
     let mut with_poet = all.clone();
-    let poet = Challenge([5; 32]);
-    with_poet.write(Write::Poet { id: poet, bytes: vec![1; 1000] });
+    let (proof, poet) = (poet(5), poet(5).id());
+    with_poet.write(Write::Poet { id: poet, bytes: encode(&proof) });
     let mut world = World::new(5, |config| config.every_ms = 1_000_000);
     world.archive = all.clone();
     world.serve(1, all.clone(), Manner::Honest);
     world.serve(2, with_poet, Manner::Honest);
-    world.serve(3, archive([]), Manner::Honest);
+    world.serve(3, all, Manner::Honest);
     run_to_synced(&mut world, 60_000);
     // Of an epoch that no pass is about yet. One is known to others only; a peer that should have it, but hasn't; a name that nobody knows.
     let new = atx(8, 9999);

@@ -3,9 +3,12 @@
 
 mod atxs;
 mod bytes;
+mod crowds;
 mod liars;
 mod machine;
 mod many;
+mod names;
 mod union;
 mod walking;
+mod witnesses;
 mod world;

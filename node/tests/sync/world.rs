@@ -28,6 +28,8 @@ pub(crate) enum Manner {
     Refusing,
     /// Has all, hands out one item at a time, each after 15 s.
     Dripping,
+    /// Whatever PoET proof it is asked for, this is it.
+    Forging(&'static [u8]),
 }
 
 pub(crate) struct Server {
@@ -48,7 +50,11 @@ pub(crate) struct World {
     pub(crate) judging: u64,
     /// These are never accepted.
     pub(crate) refused: BTreeSet<AtxId>,
+    /// For these there is no room, so many times.
+    pub(crate) crowded: BTreeMap<AtxId, u32>,
     pub(crate) unjudged: usize,
+    unjudged_bytes: usize,
+    pub(crate) most_unjudged_bytes: usize,
     pub(crate) most_unjudged: usize,
     pub(crate) delivered: Vec<AtxId>,
     pub(crate) poets: Vec<Peer>,
@@ -85,7 +91,10 @@ impl World {
             random: 1,
             judging: 5,
             refused: BTreeSet::new(),
+            crowded: BTreeMap::new(),
             unjudged: 0,
+            unjudged_bytes: 0,
+            most_unjudged_bytes: 0,
             most_unjudged: 0,
             delivered: Vec::new(),
             poets: Vec::new(),
@@ -139,8 +148,14 @@ impl World {
         if let Input::PeerDown(peer) = input {
             self.servers.remove(&peer);
         }
-        if let Input::Judged(count) = input {
-            self.unjudged -= count;
+        match input {
+            Input::Judged(count) => self.unjudged -= count,
+            Input::Crowded(_) => self.unjudged -= 1,
+            _ => {}
+        }
+        // All takes equally long: when nothing is out, no bytes are.
+        if self.unjudged == 0 {
+            self.unjudged_bytes = 0;
         }
         let mut out = Vec::new();
         self.sync.step(self.now, &self.archive, input, &mut out).unwrap();
@@ -153,33 +168,43 @@ impl World {
     fn execute(&mut self, effect: Effect) {
         match effect {
             Effect::Request { peer, id, request } => self.request(peer, id, &request),
-            Effect::Deliver { item: Delivery::Poet(_), peer } => self.poets.push(peer),
-            Effect::Deliver { item, .. } => {
+            Effect::Deliver { item, peer } => {
                 self.unjudged += 1;
                 self.most_unjudged = self.most_unjudged.max(self.unjudged);
                 assert!(self.unjudged <= MAX_UNJUDGED + 64);
-                match item {
-                    Delivery::Atx(bytes) => {
-                        let atx = Received::decode(&bytes).unwrap();
-                        self.delivered.push(atx.id);
-                        if !self.refused.contains(&atx.id) {
-                            keep(&mut self.archive, &atx);
-                        }
-                    }
-                    Delivery::Fraud(bytes) => {
-                        if let Ok(name) = bytes[..].try_into() {
-                            let node_id = NodeId(name);
-                            self.archive.write(Write::Fraud { node_id, received: self.now, bytes });
-                        }
-                    }
-                    Delivery::Poet(_) => unreachable!(),
-                }
-                self.after(self.judging, Input::Judged(1));
+                let verdict = self.judge(peer, item);
+                self.after(self.judging, verdict);
             }
             Effect::NotFound { atxs, poets } => self.not_found.push((atxs, poets)),
             Effect::Punish { peer, why } => self.punished.push((peer, why)),
             Effect::Progress(progress) => self.total_seen = self.total_seen.max(progress.total),
         }
+    }
+
+    fn judge(&mut self, peer: Peer, item: Delivery) -> Input {
+        match item {
+            Delivery::Atx(bytes) => {
+                self.unjudged_bytes += bytes.len();
+                self.most_unjudged_bytes = self.most_unjudged_bytes.max(self.unjudged_bytes);
+                let atx = Received::decode(&bytes).unwrap();
+                self.delivered.push(atx.id);
+                if let Some(times) = self.crowded.get_mut(&atx.id).filter(|times| **times > 0) {
+                    *times -= 1;
+                    return Input::Crowded(peer);
+                }
+                if !self.refused.contains(&atx.id) {
+                    keep(&mut self.archive, &atx);
+                }
+            }
+            Delivery::Fraud(bytes) => {
+                if let Ok(name) = bytes[..].try_into() {
+                    let node_id = NodeId(name);
+                    self.archive.write(Write::Fraud { node_id, received: self.now, bytes });
+                }
+            }
+            Delivery::Poet(_) => self.poets.push(peer),
+        }
+        Input::Judged(1)
     }
 
     fn request(&mut self, peer: Peer, id: u64, request: &Request) {
@@ -197,11 +222,16 @@ impl World {
                 (20, Some(response))
             }
             Manner::Liar => (20, Some(junk(response))),
+            Manner::Forging(bytes) => match request {
+                Request::Poet(_) => (20, Some(Response::Items { items: vec![Item(bytes.to_vec())], last: None })),
+                _ => (20, Some(response)),
+            },
             Manner::Dripping => match response {
                 Response::Items { items, .. } if items.len() > 1 => {
                     let first = items[0].clone();
-                    let id = Received::decode(&first.0).unwrap().id;
-                    (15_000, Some(Response::Items { items: vec![first], last: Some(id.0) }))
+                    // A fraud proof is the name of a smesher here.
+                    let key = first.0[..].try_into().unwrap_or_else(|_| Received::decode(&first.0).unwrap().id.0);
+                    (15_000, Some(Response::Items { items: vec![first], last: Some(key) }))
                 }
                 other => (15_000, Some(other)),
             },
