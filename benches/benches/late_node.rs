@@ -38,7 +38,7 @@ use post_core::scan::{NonceGroup, ScanJob};
 
 /// The epochs in which every miner publishes.
 const EPOCHS: u32 = 10;
-const PEACE: Duration = Duration::from_secs(3600);
+const PEACE: Duration = Duration::from_secs(1200);
 
 fn main() {
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
@@ -267,8 +267,7 @@ impl Node {
         let deadline = Instant::now() + PEACE;
         loop {
             let status: node::status::Status = serde_json::from_str(&self.get("/status")).unwrap();
-            let known: u64 = status.epochs.iter().map(|epoch| epoch.atxs).sum();
-            if known == atxs && status.synced {
+            if status.sync.have == atxs && status.synced {
                 return;
             }
             assert!(Instant::now() < deadline, "{status:?}");
