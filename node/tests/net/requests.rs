@@ -63,8 +63,8 @@ async fn liars_are_banned() {
     let server = Node::start(|_| {}).await;
     let client = Node::start(|config| config.bootstrap = vec![server.at()]).await;
     client.peers(1).await;
-    client.net.punish(server.net.own(), Lie::Kind);
-    client.net.punish(server.net.own(), Lie::Kind);
+    client.net.punish(server.net.own(), Lie::Kind.to_string());
+    client.net.punish(server.net.own(), Lie::Kind.to_string());
     client.peers(0).await;
     assert_eq!(client.net.counters().bans.get(), 1);
 }

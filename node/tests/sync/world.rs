@@ -198,10 +198,13 @@ impl World {
             }
             Manner::Liar => (20, Some(junk(response))),
             Manner::Dripping => match response {
-                Response::Items { items, .. } if items.len() > 1 => {
-                    let first = items[0].clone();
-                    let id = Received::decode(&first.0).unwrap().id;
-                    (15_000, Some(Response::Items { items: vec![first], last: Some(id.0) }))
+                // Of fraud proofs there are few: all at once.
+                Response::Items { items, last } if items.len() > 1 => {
+                    let response = match Received::decode(&items[0].0) {
+                        Ok(first) => Response::Items { items: vec![items[0].clone()], last: Some(first.id.0) },
+                        Err(_) => Response::Items { items, last },
+                    };
+                    (15_000, Some(response))
                 }
                 other => (15_000, Some(other)),
             },
