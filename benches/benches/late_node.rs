@@ -5,6 +5,8 @@
 //!
 //! `cargo bench -p benches --bench late_node -- [ATXs] [fast|light]`; bytes don't depend on the build, times do.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;

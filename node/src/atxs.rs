@@ -167,7 +167,7 @@ impl Atxs {
         if complete {
             self.examine(vec![key], out);
         } else if let Some(from) = source.peer() {
-            let ask = self.pool.to_ask(&key, from);
+            let ask = self.pool.ask_next(&key, from);
             fetch(ask, from, out);
         }
         while let Some(key) = self.pool.surplus(source.peer()) {

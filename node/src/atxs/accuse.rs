@@ -165,7 +165,7 @@ impl Atxs {
     ) -> Result<(FraudProof, Time), ArchiveError> {
         let Conflict { culprit, kind, other } = conflict;
         let (Some(entry), Some(old)) = (self.pool.get(key), self.records.atx(other)) else { return Err(gone(other)) };
-        let both = [(read(archive, other)?, old), (entry.received.atx.clone(), new)];
+        let both = [(read(archive, other)?, old), ((*entry.received.atx).clone(), new)];
         let fraud = match kind {
             ConflictKind::DoubleMarriage => Fraud::DoubleMarriage(Box::new(
                 both.map(|(atx, record)| Wedding { atx, index: index_of(record, culprit) }),
@@ -208,7 +208,7 @@ impl Atxs {
         };
         let &Part { node_id: miner, initial, .. } = part;
         let fraud = Fraud::InvalidPost(Box::new(InvalidPost {
-            atx: entry.received.atx.clone(),
+            atx: (*entry.received.atx).clone(),
             post: post.and_then(|post| u32::try_from(post).ok()),
             position,
             miner,

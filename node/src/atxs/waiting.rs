@@ -178,7 +178,7 @@ impl Pool {
     }
 
     /// Of what an ATX is parked for, what has to be asked for now: nobody was asked before, and it isn't here undecided.
-    pub(super) fn to_ask(&mut self, key: &Key, peer: Peer) -> Vec<Need> {
+    pub(super) fn ask_next(&mut self, key: &Key, peer: Peer) -> Vec<Need> {
         let Some(entry) = self.entries.get(key) else { return Vec::new() };
         let absent = |need: &&Need| match need {
             Need::Atx(id) => !self.has(*id),

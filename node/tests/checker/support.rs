@@ -38,7 +38,7 @@ pub(crate) fn good(number: u32) -> Vec<u8> {
 /// One whose signature is of another one.
 pub(crate) fn badly_signed(number: u32) -> Vec<u8> {
     let other = Received::decode(&good(number)).unwrap().atx;
-    let atx = Atx { publish_epoch: Epoch(number ^ 0x4000_0000), ..other };
+    let atx = Atx { publish_epoch: Epoch(number ^ 0x4000_0000), ..*other };
     encode(&atx)
 }
 
