@@ -62,11 +62,14 @@ pub(crate) fn too_large() -> Vec<u8> {
 pub(crate) fn alone(message: &Message) -> CheckerEvent {
     let source = message.source;
     match Received::decode(&message.bytes) {
-        Err(junk) => CheckerEvent::Junk { source, why: Why::NoAtx(junk) },
+        Err(junk) => CheckerEvent::Junk { source, id: None, why: Why::NoAtx(junk) },
         Ok(received) if received.atx.signature_holds(&samples::verifier()) => {
             CheckerEvent::Atx { received: received.into(), source }
         }
-        Ok(_) => CheckerEvent::Junk { source, why: Why::Signature },
+        Ok(received) => {
+            let id = matches!(source, Source::Answer { .. }).then_some(received.id);
+            CheckerEvent::Junk { source, id, why: Why::Signature }
+        }
     }
 }
 
