@@ -8,7 +8,9 @@
 //! An ATX without weight, because it came late or its miners are frauds, is kept all the same: honest ATXs may build on
 //! it. But no more than two a miner and epoch, unless another ATX names it, and it is not handed on.
 //!
-//! Which ATXs are valid and who is a fraud does not depend on the order in which things come.
+//! Which ATXs are valid and who is a fraud does not depend on the order in which things come. Memory sets the bounds: of
+//! what strangers can make at no cost, parked ATXs and fraud proofs of miners without an ATX, the oldest goes when there is
+//! too much, and counts when it comes again.
 
 mod accuse;
 mod context;
@@ -16,6 +18,7 @@ pub mod judge;
 mod messages;
 mod records;
 mod restore;
+mod strangers;
 mod waiting;
 mod weight;
 
@@ -30,6 +33,7 @@ pub use restore::RestoreError;
 use accuse::Accusation;
 use context::{Rules, check_names, needs};
 use records::Records;
+use strangers::Strangers;
 use waiting::{Key, Lost, Pool};
 
 use crate::archive::{Archive, ArchiveError, Write};
@@ -47,6 +51,8 @@ use crate::time::Time;
 const MAX_REJECTED: usize = 4096;
 /// So many ATXs of one miner and epoch show that it is a fraud; more are of no use.
 const ENOUGH_OF_EPOCH: usize = 2;
+/// So often it is looked for what was asked for too long ago.
+const SWEEP_MS: u64 = 10_000;
 
 /// All ATXs a node knows.
 #[derive(Debug)]
@@ -62,7 +68,10 @@ pub struct Atxs {
     rejected_order: VecDeque<Key>,
     /// Fraud proofs that wait for a label, by their hash.
     accusations: BTreeMap<AtxId, Accusation>,
+    /// Fraud proofs of miners of whom no ATX is known.
+    strangers: Strangers,
     listening_since: Option<Time>,
+    swept: Time,
 }
 
 impl Atxs {
@@ -78,7 +87,9 @@ impl Atxs {
             rejected: BTreeMap::new(),
             rejected_order: VecDeque::new(),
             accusations: BTreeMap::new(),
+            strangers: Strangers::default(),
             listening_since: None,
+            swept: Time(0),
         }
     }
 
@@ -93,18 +104,41 @@ impl Atxs {
         input: Input,
         out: &mut Vec<Effect>,
     ) -> Result<(), ArchiveError> {
+        self.pool.at(now);
         match input {
             Input::Atx { received, source } => self.take_atx(now, received, source, out),
             Input::Poet { proof, source } => self.take_poet(&proof, source, out),
             Input::Fraud { bytes, source } => self.take_fraud(now, bytes, source, out),
             Input::Judged { id, judgement } => self.take_judgement(archive, id, judgement, out)?,
-            Input::Missing { what, from } => self.lost(what, &[from], out),
+            Input::Missing { what, from } => self.lost(what, &[from], false, out),
+            Input::PeerGone { peer } => {
+                let queued = self.pool.queued_of(peer).into_iter();
+                self.fail(queued.map(|key| (key, Verdict::Ignore, Reason::Gone)).collect(), out);
+            }
+            Input::Tick => self.sweep(now, out),
             Input::Listening => self.listening_since = self.listening_since.or(Some(now)),
         }
-        while let Some(examined) = self.pool.next_to_judge() {
-            out.push(Effect::Judge(examined.dear.clone()));
+        while let Some(key) = self.pool.next_in_turn() {
+            // It may have queued for long.
+            let examined = self.pool.get(&key).and_then(|entry| entry.examined.as_deref());
+            if examined.is_some_and(|examined| self.is_superfluous(&examined.record)) {
+                self.fail(vec![(key, Verdict::Ignore, Reason::Fraud)], out);
+            } else {
+                out.extend(self.pool.give(&key).map(Effect::Judge));
+            }
         }
         Ok(())
+    }
+
+    /// Gives up answers that don't come, whoever forgot them.
+    fn sweep(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if now.since(self.swept) < SWEEP_MS {
+            return;
+        }
+        self.swept = now;
+        for (need, asked) in self.pool.overdue() {
+            self.lost(need, &[asked], false, out);
+        }
     }
 
     /// The checks that need nothing but the ATX; parks it, or goes on.
@@ -115,7 +149,7 @@ impl Atxs {
                 out.push(Effect::Refused { id: received.id, why: why.clone() });
             }
             out.push(Effect::Verdict { source, verdict, why });
-            self.lost(Need::Atx(received.id), source.peer().as_slice(), out);
+            self.lost(Need::Atx(received.id), source.peer().as_slice(), is_answer(&source), out);
             return;
         }
         match self.pool.join(&key, source) {
@@ -133,7 +167,7 @@ impl Atxs {
         if complete {
             self.examine(vec![key], out);
         } else if let Some(from) = source.peer() {
-            let ask = self.pool.to_ask(&key, from);
+            let ask = self.pool.ask_next(&key, from);
             fetch(ask, from, out);
         }
         while let Some(key) = self.pool.surplus(source.peer()) {
@@ -242,10 +276,14 @@ impl Atxs {
         }
     }
 
-    /// Whether there are enough ATXs of a fraud's, and nobody needs this one.
+    /// Whether there are enough ATXs of a fraud's, and nobody needs this one. Those with the judge count for who signed
+    /// them, not for those in whose name they are: these may be no frauds.
     fn is_superfluous(&self, record: &Record) -> bool {
-        let enough = |part: &Part| self.records.of_epoch(part.node_id, record.epoch).nth(ENOUGH_OF_EPOCH - 1).is_some();
-        !self.pool.is_wanted(&Need::Atx(record.id)) && record.parts.iter().any(enough)
+        let accepted = |node_id| self.records.of_epoch(node_id, record.epoch).take(ENOUGH_OF_EPOCH).count();
+        let enough = |part: &Part| accepted(part.node_id) >= ENOUGH_OF_EPOCH;
+        let signed = self.pool.signed(record.smesher, record.epoch) + accepted(record.smesher);
+        let wanted = self.pool.is_wanted(&Need::Atx(record.id));
+        !wanted && (signed >= ENOUGH_OF_EPOCH || record.parts.iter().any(enough))
     }
 
     fn take_judgement(
@@ -266,7 +304,12 @@ impl Atxs {
             Judgement::InvalidPost { post, invalid } => {
                 let initial = usize::from(examined.record.parts.iter().any(|part| part.previous.is_none()));
                 let why = Reason::Post { post: post.checked_sub(initial), invalid: invalid.clone() };
-                let proof = self.invalid_post(archive, id, post.checked_sub(initial), &invalid)?;
+                // Nobody but this node has its own ATX: a bad label costs an epoch, and no conviction.
+                let own = self.pool.get(&key).is_some_and(|entry| entry.sources.contains(&Source::Own));
+                let proof = match own {
+                    true => None,
+                    false => self.invalid_post(archive, id, post.checked_sub(initial), &invalid)?,
+                };
                 // Who looks at some of the labels only could not know of a bad one: nobody is blamed for handing the ATX
                 // on, and honest ATXs may build on it.
                 let examined = self.pool.judged(id).map(|(_, examined)| examined);
@@ -306,8 +349,10 @@ impl Atxs {
         let Some(entry) = self.pool.remove(&key) else { return Ok(()) };
         let (epoch, received) = (record.epoch, record.received);
         let bytes = entry.received.bytes.to_vec();
+        let miners = record.parts.iter().map(|part| part.node_id).collect();
         self.records.insert(record);
-        let gossip = self.convict_all(proofs, vec![Write::Atx { id, epoch, received, bytes: bytes.clone() }], out);
+        let mut gossip = self.convict_all(proofs, vec![Write::Atx { id, epoch, received, bytes: bytes.clone() }], out);
+        self.accuse_known(&miners, &mut gossip);
         out.push(Effect::Accepted { id });
         let fraud = self.records.atx(id).and_then(|record| self.records.fraud_of_atx(record)).is_some();
         let why = why_bad.unwrap_or(if fraud { Reason::Fraud } else { Reason::Good });
@@ -341,19 +386,26 @@ impl Atxs {
                 self.remember(key, why);
             }
             self.pool.requeue(key.0);
-            failing.extend(self.hopeless(Need::Atx(key.0), &entry.peers(), out));
+            let answered = entry.sources.iter().any(is_answer);
+            failing.extend(self.hopeless(Need::Atx(key.0), &entry.peers(), answered, out));
         }
     }
 
-    /// Something did not come from `from`, or was no good.
-    fn lost(&mut self, need: Need, from: &[Peer], out: &mut Vec<Effect>) {
-        let failing = self.hopeless(need, from, out);
+    /// Something did not come from `from`, or was no good; `answered`: although it was asked for.
+    fn lost(&mut self, need: Need, from: &[Peer], answered: bool, out: &mut Vec<Effect>) {
+        let failing = self.hopeless(need, from, answered, out);
         self.fail(failing, out);
     }
 
     /// Asks somebody else for what `from` had not; if there is nobody, those that wait for it.
-    fn hopeless(&mut self, need: Need, from: &[Peer], out: &mut Vec<Effect>) -> Vec<(Key, Verdict, Reason)> {
-        match self.pool.lost(&need, from) {
+    fn hopeless(
+        &mut self,
+        need: Need,
+        from: &[Peer],
+        answered: bool,
+        out: &mut Vec<Effect>,
+    ) -> Vec<(Key, Verdict, Reason)> {
+        match self.pool.lost(&need, from, answered) {
             Lost::Wait => Vec::new(),
             Lost::Ask(peer) => {
                 fetch(vec![need], peer, out);
@@ -371,6 +423,10 @@ impl Atxs {
             self.rejected_order.pop_front().and_then(|key| self.rejected.remove(&key));
         }
     }
+}
+
+fn is_answer(source: &Source) -> bool {
+    matches!(source, Source::Answer { .. })
 }
 
 /// Asks a peer.

@@ -38,6 +38,8 @@ pub enum Input {
     Junk {
         /// Where it came from.
         source: Source,
+        /// The ATX it is named after, where it was answered and decodes.
+        id: Option<AtxId>,
         /// What is wrong.
         why: String,
     },
@@ -45,6 +47,8 @@ pub enum Input {
     Crowded {
         /// Where it came from.
         source: Source,
+        /// As in [`Input::Junk`].
+        id: Option<AtxId>,
     },
     /// The answer to [`Effect::Judge`].
     Judged {
@@ -281,15 +285,25 @@ impl Node {
         match input {
             Input::Tick => {
                 inner.push_back(Inner::Sync(sync::Input::Timer));
+                inner.push_back(Inner::Atxs(atxs::Input::Tick));
                 inner.push_back(Inner::Smesher(smeshing::Input::Tick));
             }
             Input::Atx { received, source } => inner.push_back(Inner::Atxs(atxs::Input::Atx { received, source })),
-            Input::Junk { source, why } => self.verdict(source, Verdict::Reject, why, inner, out),
-            Input::Crowded { source } => self.crowded(source, "no room".into(), inner, out),
+            Input::Junk { source, id, why } => {
+                self.verdict(source, Verdict::Reject, why, inner, out);
+                id.into_iter().for_each(|id| self.missing(Need::Atx(id), inner));
+            }
+            Input::Crowded { source, id } => {
+                self.crowded(source, "no room".into(), inner, out);
+                id.into_iter().for_each(|id| self.missing(Need::Atx(id), inner));
+            }
             Input::Judged { id, judgement } => inner.push_back(Inner::Atxs(atxs::Input::Judged { id, judgement })),
             Input::Fraud { bytes, source } => inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source })),
             Input::PeerUp(peer) => inner.push_back(Inner::Sync(sync::Input::PeerUp(peer))),
-            Input::PeerDown(peer) => inner.push_back(Inner::Sync(sync::Input::PeerDown(peer))),
+            Input::PeerDown(peer) => {
+                inner.push_back(Inner::Sync(sync::Input::PeerDown(peer)));
+                inner.push_back(Inner::Atxs(atxs::Input::PeerGone { peer }));
+            }
             Input::Response { peer, id, response } => {
                 inner.push_back(Inner::Sync(sync::Input::Response { peer, id, response }));
             }
@@ -390,6 +404,13 @@ impl Node {
         }
     }
 
+    /// Something that was asked for did not come, or nobody can use what came.
+    fn missing(&self, what: Need, inner: &mut VecDeque<Inner>) {
+        if let Some(from) = self.atxs.asked(&what) {
+            inner.push_back(Inner::Atxs(atxs::Input::Missing { what, from }));
+        }
+    }
+
     fn after_sync(&self, effect: sync::Effect, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
         match effect {
             sync::Effect::Request { peer, id, request } => out.push(Effect::Request { peer, id, request }),
@@ -403,9 +424,7 @@ impl Node {
             }
             sync::Effect::NotFound { atxs, poets } => {
                 for what in atxs.into_iter().map(Need::Atx).chain(poets.into_iter().map(Need::Poet)) {
-                    if let Some(from) = self.atxs.asked(&what) {
-                        inner.push_back(Inner::Atxs(atxs::Input::Missing { what, from }));
-                    }
+                    self.missing(what, inner);
                 }
             }
             sync::Effect::Punish { peer, why } => out.push(Effect::Punish { peer, why: why.to_string() }),

@@ -1,5 +1,7 @@
 //! A whole network of real processes: nodes, provers, a PoET.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -1,6 +1,6 @@
 //! The database: the same answers as memory, whole steps only, and what was flushed survives `kill -9`.
 
-#![allow(clippy::disallowed_methods, clippy::format_push_string)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

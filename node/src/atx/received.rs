@@ -28,7 +28,7 @@ pub enum Junk {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The ATX.
-    pub atx: Atx,
+    pub atx: Box<Atx>,
     /// Its id.
     pub id: AtxId,
     /// Its encoding.
@@ -46,7 +46,7 @@ impl Received {
         }
         let atx: Atx = decode(bytes)?;
         let id = atx.id();
-        Ok(Self { atx, id, bytes: bytes.into() })
+        Ok(Self { atx: Box::new(atx), id, bytes: bytes.into() })
     }
 
     /// The positions of those whose signature is not the smesher's.
@@ -58,13 +58,13 @@ impl Received {
     /// The id with the signature over it.
     #[must_use]
     pub fn signed(&self) -> Signed<'_> {
-        let Atx { smesher: signer, signature, .. } = self.atx;
+        let Atx { smesher: signer, signature, .. } = *self.atx;
         Signed { domain: Domain::Atx, signer, message: &self.id.0, signature }
     }
 }
 
 impl From<Atx> for Received {
     fn from(atx: Atx) -> Self {
-        Self { id: atx.id(), bytes: encode(&atx).into(), atx }
+        Self { id: atx.id(), bytes: encode(&atx).into(), atx: Box::new(atx) }
     }
 }

@@ -1,11 +1,14 @@
 //! Fraud proofs: made of what this node has, and taken from others.
 
+use std::collections::BTreeSet;
+
 use post_core::verify::{Invalid, Mode};
 
 use super::Atxs;
 use super::judge::{Dear, Judgement, PostClaim};
 use super::messages::{Effect, Reason};
 use super::records::{Conflict, ConflictKind, Part, Record};
+use super::strangers::Stranger;
 use super::waiting::{Key, MAX_SOURCES};
 use crate::archive::{Archive, ArchiveError, Write};
 use crate::atx::Atx;
@@ -26,6 +29,7 @@ pub(super) struct Accusation {
     culprit: NodeId,
     bytes: Vec<u8>,
     at: Time,
+    /// Nobody waits for the verdict on one that was remembered (see [`super::strangers`]).
     sources: Vec<Source>,
 }
 
@@ -52,6 +56,9 @@ impl Atxs {
             accusation.sources.push(source);
             return;
         }
+        if self.strangers.has(name) {
+            return verdict(Verdict::Ignore, Reason::Stranger);
+        }
         let suspect = match proof.check(&self.verifier) {
             Err(error) => return verdict(Verdict::Reject, error.into()),
             Ok(Guilt::Proven) => None,
@@ -60,15 +67,34 @@ impl Atxs {
         // What is fetched before the node listens counts as known all the time, as far as it could be.
         let fetched = matches!(source, Source::Answer { .. }) && self.listening_since.is_none();
         let at = if fetched { now.min(self.params.timing.epoch_starts(proof.epoch())) } else { now };
-        let accusation = Accusation { culprit, bytes, at, sources: vec![source] };
+        if !self.records.has_miner(culprit) {
+            self.strangers.put(Stranger { name, culprit, bytes, at, suspect });
+            return verdict(Verdict::Ignore, Reason::Stranger);
+        }
+        self.pursue(name, Accusation { culprit, bytes, at, sources: vec![source] }, suspect, out);
+    }
+
+    /// Applies a proof that proves something, at once or once the label was looked at.
+    fn pursue(&mut self, name: AtxId, accusation: Accusation, suspect: Option<Suspect>, out: &mut Vec<Effect>) {
         match suspect {
             None => self.apply(accusation, out),
-            Some(_) if self.accusations.len() >= MAX_ACCUSATIONS => verdict(Verdict::Ignore, Reason::Crowded),
+            Some(_) if self.accusations.len() >= MAX_ACCUSATIONS => {
+                let (verdict, why) = (Verdict::Ignore, Reason::Crowded);
+                let sources = accusation.sources.into_iter();
+                out.extend(sources.map(|source| Effect::Verdict { source, verdict, why: why.clone() }));
+            }
             Some(Suspect { proof, metadata, position }) => {
                 let posts = vec![PostClaim { proof, metadata, mode: Mode::One(position) }];
                 out.push(Effect::Judge(Dear { id: name, posts, vrf: None }));
                 self.accusations.insert(name, accusation);
             }
+        }
+    }
+
+    /// An ATX of `miners` was accepted: what was remembered of them counts from now on.
+    pub(super) fn accuse_known(&mut self, miners: &BTreeSet<NodeId>, out: &mut Vec<Effect>) {
+        for Stranger { name, culprit, bytes, at, suspect } in self.strangers.take(miners) {
+            self.pursue(name, Accusation { culprit, bytes, at, sources: Vec::new() }, suspect, out);
         }
     }
 
@@ -89,8 +115,11 @@ impl Atxs {
         let known = self.records.is_convicted(culprit);
         if !known {
             self.records.convict(culprit, at);
+            // Those who gossip hand it on by themselves once there is a verdict.
+            let gossip = sources.is_empty().then(|| Effect::Gossip { topic: Topic::Fraud, bytes: bytes.clone() });
             out.push(Effect::Persist(vec![Write::Fraud { node_id: culprit, received: at, bytes }]));
             out.push(Effect::Accused { node_id: culprit });
+            out.extend(gossip);
         }
         let (verdict, why) = if known { (Verdict::Ignore, Reason::Known) } else { (Verdict::Accept, Reason::Good) };
         out.extend(sources.into_iter().map(|source| Effect::Verdict { source, verdict, why: why.clone() }));
@@ -109,8 +138,13 @@ impl Atxs {
             if self.records.is_convicted(node_id) {
                 continue;
             }
-            self.records.convict(node_id, at);
             let bytes = encode(&proof);
+            if !self.records.has_miner(node_id) {
+                let name = AtxId(blake3::hash(&bytes).into());
+                self.strangers.put(Stranger { name, culprit: node_id, bytes, at, suspect: None });
+                continue;
+            }
+            self.records.convict(node_id, at);
             writes.push(Write::Fraud { node_id, received: at, bytes: bytes.clone() });
             gossip.push(Effect::Accused { node_id });
             gossip.push(Effect::Gossip { topic: Topic::Fraud, bytes });
@@ -131,7 +165,7 @@ impl Atxs {
     ) -> Result<(FraudProof, Time), ArchiveError> {
         let Conflict { culprit, kind, other } = conflict;
         let (Some(entry), Some(old)) = (self.pool.get(key), self.records.atx(other)) else { return Err(gone(other)) };
-        let both = [(read(archive, other)?, old), (entry.received.atx.clone(), new)];
+        let both = [(read(archive, other)?, old), ((*entry.received.atx).clone(), new)];
         let fraud = match kind {
             ConflictKind::DoubleMarriage => Fraud::DoubleMarriage(Box::new(
                 both.map(|(atx, record)| Wedding { atx, index: index_of(record, culprit) }),
@@ -174,7 +208,7 @@ impl Atxs {
         };
         let &Part { node_id: miner, initial, .. } = part;
         let fraud = Fraud::InvalidPost(Box::new(InvalidPost {
-            atx: entry.received.atx.clone(),
+            atx: (*entry.received.atx).clone(),
             post: post.and_then(|post| u32::try_from(post).ok()),
             position,
             miner,

@@ -50,6 +50,13 @@ pub enum Input {
         /// Who was asked.
         from: Peer,
     },
+    /// A connection ended: what only this peer sent, and nobody has begun to judge, goes.
+    PeerGone {
+        /// Whose.
+        peer: Peer,
+    },
+    /// Time has passed; wanted a few times a minute. What was asked for long ago is asked of others, or given up.
+    Tick,
     /// From now on the node hears what is published. What it fetched before may well have been published in time, and so
     /// counts as if it had come in time.
     Listening,
@@ -165,6 +172,12 @@ pub enum Reason {
         /// How many there are.
         len: usize,
     },
+    /// A fraud proof of somebody nobody has to care about yet.
+    #[error("a fraud proof of a miner of whom no ATX is known")]
+    Stranger,
+    /// The only peer that sent it is gone.
+    #[error("who sent it is gone")]
+    Gone,
     /// A fraud proof.
     #[error("the fraud proof proves nothing: {0}")]
     NotProven(#[from] NotProven),

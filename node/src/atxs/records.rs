@@ -151,6 +151,11 @@ impl Records {
         self.histories.range(all).map(|(_, epoch, id)| (*epoch, *id))
     }
 
+    /// Whether there is an ATX of the miner's; who married had one before.
+    pub(super) fn has_miner(&self, node_id: NodeId) -> bool {
+        self.history(node_id).next().is_some()
+    }
+
     /// The ATXs a miner married in.
     pub(super) fn marriages_of(&self, node_id: NodeId) -> impl Iterator<Item = &Record> + '_ {
         let all = (node_id, FIRST)..=(node_id, LAST);

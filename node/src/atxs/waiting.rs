@@ -4,10 +4,14 @@
 //! peer. When it is too much, the greediest peer's oldest ATX goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
+
+use post_core::verify::Mode;
 
 use super::context::{Examined, Need};
+use super::judge::Dear;
 use crate::atx::Received;
-use crate::ids::{AtxId, NodeId};
+use crate::ids::{AtxId, Epoch, NodeId};
 use crate::source::{Peer, Source};
 use crate::time::Time;
 
@@ -24,6 +28,10 @@ const MAX_OF_PEER: usize = 2048;
 const MAX_BYTES_OF_PEER: usize = 16 << 20;
 /// At most so many with the judge at a time.
 const MAX_JUDGED: usize = 256;
+/// At most so many of these of one peer.
+const MAX_JUDGED_OF_PEER: usize = 64;
+/// What was asked for so long ago does not come: four peers were asked in turn meanwhile, and each may take 20 s.
+const ANSWER_MS: u64 = 120_000;
 /// Of at most so many it is remembered that they sent an ATX.
 pub(super) const MAX_SOURCES: usize = 32;
 /// What is kept of an ATX beside its bytes, and of each thing it waits for.
@@ -40,7 +48,7 @@ pub(super) struct Entry {
     /// What it is parked for.
     missing: BTreeSet<Need>,
     /// Once nothing is missing.
-    examined: Option<Box<Examined>>,
+    pub(super) examined: Option<Box<Examined>>,
     /// Bytes accounted for it.
     cost: usize,
     /// Its place among all, by age.
@@ -62,8 +70,8 @@ impl Entry {
 #[derive(Debug, Default)]
 struct Wanted {
     waiters: BTreeSet<Key>,
-    /// Who is being asked.
-    asked: Option<Peer>,
+    /// Who is being asked, and since when.
+    asked: Option<(Peer, Time)>,
     /// Who had nothing.
     tried: BTreeSet<Peer>,
 }
@@ -74,6 +82,8 @@ struct Account {
     bytes: usize,
     /// By age; those being judged are left out, they can't go.
     entries: BTreeMap<u64, Key>,
+    /// How many are being judged.
+    judged: usize,
 }
 
 /// What is to be done about something that did not come.
@@ -95,13 +105,24 @@ pub(super) struct Pool {
     accounts: BTreeMap<Option<Peer>, Account>,
     bytes: usize,
     next: u64,
-    /// Examined ones by age: first come, first served.
-    queue: BTreeMap<u64, Key>,
+    /// Examined ones by who is charged, each one's by age. None is empty.
+    queues: BTreeMap<Option<Peer>, BTreeMap<u64, Key>>,
+    /// Whose turn was the last.
+    last: Option<Option<Peer>>,
     /// With the judge: one an id.
     judged: BTreeMap<AtxId, Key>,
+    /// How many of these a miner signed for an epoch.
+    signed: BTreeMap<(NodeId, Epoch), usize>,
+    /// When the running step is.
+    now: Time,
 }
 
 impl Pool {
+    /// A step begins.
+    pub(super) fn at(&mut self, now: Time) {
+        self.now = now;
+    }
+
     /// Undecided ATXs and the bytes accounted for them.
     pub(super) fn size(&self) -> (usize, usize) {
         (self.entries.len(), self.bytes)
@@ -157,7 +178,7 @@ impl Pool {
     }
 
     /// Of what an ATX is parked for, what has to be asked for now: nobody was asked before, and it isn't here undecided.
-    pub(super) fn to_ask(&mut self, key: &Key, peer: Peer) -> Vec<Need> {
+    pub(super) fn ask_next(&mut self, key: &Key, peer: Peer) -> Vec<Need> {
         let Some(entry) = self.entries.get(key) else { return Vec::new() };
         let absent = |need: &&Need| match need {
             Need::Atx(id) => !self.has(*id),
@@ -167,7 +188,7 @@ impl Pool {
         for need in entry.missing.iter().filter(absent).copied().collect::<Vec<_>>() {
             let wanted = self.wanted.entry(need).or_default();
             if wanted.asked.is_none() && !wanted.tried.contains(&peer) {
-                wanted.asked = Some(peer);
+                wanted.asked = Some((peer, self.now));
                 ask.push(need);
             }
         }
@@ -196,23 +217,37 @@ impl Pool {
 
     /// Who was asked for something, and has not answered yet.
     pub(super) fn asked(&self, need: &Need) -> Option<Peer> {
-        self.wanted.get(need)?.asked
+        self.wanted.get(need)?.asked.map(|(peer, _)| peer)
     }
 
-    /// Something did not come from `from`, or came and was no good. An answer that is still to come is waited for.
-    pub(super) fn lost(&mut self, need: &Need, from: &[Peer]) -> Lost {
+    /// What was asked for too long ago, and of whom.
+    pub(super) fn overdue(&self) -> Vec<(Need, Peer)> {
+        let overdue = |(need, wanted): (&Need, &Wanted)| {
+            let (peer, since) = wanted.asked?;
+            (self.now.since(since) >= ANSWER_MS).then_some((*need, peer))
+        };
+        self.wanted.iter().filter_map(overdue).collect()
+    }
+
+    /// Something did not come from `from`, or came and was no good. An answer that is still to come is waited for; when
+    /// this was one there is none, whoever gave it: others are asked than one was told to ask.
+    pub(super) fn lost(&mut self, need: &Need, from: &[Peer], answered: bool) -> Lost {
         if matches!(need, Need::Atx(id) if self.has(*id)) {
             return Lost::Wait;
         }
         let Some(wanted) = self.wanted.get_mut(need) else { return Lost::Wait };
-        if wanted.asked.is_some_and(|asked| !from.contains(&asked)) {
-            return Lost::Wait;
+        if let Some((asked, _)) = wanted.asked {
+            if !answered && !from.contains(&asked) {
+                return Lost::Wait;
+            }
+            wanted.tried.insert(asked);
         }
         wanted.tried.extend(from);
         // Whoever hands an ATX on has all that it names.
         let owners = wanted.waiters.iter().filter_map(|key| self.entries.get(key)).flat_map(Entry::peers);
-        wanted.asked = owners.into_iter().find(|peer| !wanted.tried.contains(peer));
-        match wanted.asked {
+        let next = owners.into_iter().find(|peer| !wanted.tried.contains(peer));
+        wanted.asked = next.map(|peer| (peer, self.now));
+        match next {
             Some(peer) => Lost::Ask(peer),
             None => Lost::Hopeless(wanted.waiters.iter().copied().collect()),
         }
@@ -229,14 +264,23 @@ impl Pool {
                 }
             }
         }
-        self.queue.remove(&entry.order);
-        if self.judged.get(&key.0) == Some(key) {
+        self.unqueue(entry.payer(), entry.order);
+        let judged = self.judged.get(&key.0) == Some(key);
+        if judged {
             self.judged.remove(&key.0);
+            let signed = (key.1, entry.received.atx.publish_epoch);
+            let left = self.signed(signed.0, signed.1).saturating_sub(1);
+            if left == 0 {
+                self.signed.remove(&signed)
+            } else {
+                self.signed.insert(signed, left)
+            };
         }
         self.bytes = self.bytes.saturating_sub(entry.cost);
         if let Some(account) = self.accounts.get_mut(&entry.payer()) {
             account.bytes = account.bytes.saturating_sub(entry.cost);
             account.entries.remove(&entry.order);
+            account.judged = account.judged.saturating_sub(usize::from(judged));
             if account.bytes == 0 {
                 self.accounts.remove(&entry.payer());
             }
@@ -263,32 +307,84 @@ impl Pool {
     pub(super) fn enqueue(&mut self, key: Key, examined: Examined) {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.examined = Some(Box::new(examined));
-            self.queue.insert(entry.order, key);
+            self.queues.entry(entry.payer()).or_default().insert(entry.order, key);
         }
     }
 
     /// Puts the examined ones with this id into the queue again: the one that was judged is out.
     pub(super) fn requeue(&mut self, id: AtxId) {
         let rivals = self.of_id(id).filter(|(_, entry)| entry.examined.is_some());
-        let rivals: Vec<_> = rivals.map(|(key, entry)| (entry.order, *key)).collect();
-        self.queue.extend(rivals);
+        let rivals: Vec<_> = rivals.map(|(key, entry)| (entry.payer(), entry.order, *key)).collect();
+        for (payer, order, key) in rivals {
+            self.queues.entry(payer).or_default().insert(order, key);
+        }
     }
 
-    /// The next one for the judge, if the judge has room. Of several with one id only the first goes.
-    pub(super) fn next_to_judge(&mut self) -> Option<&Examined> {
+    fn unqueue(&mut self, payer: Option<Peer>, order: u64) {
+        if let Some(queue) = self.queues.get_mut(&payer) {
+            queue.remove(&order);
+            if queue.is_empty() {
+                self.queues.remove(&payer);
+            }
+        }
+    }
+
+    /// Takes the next one for the judge out of the queues, if the judge has room: one of each peer in turn. Of several with
+    /// one id only the first goes.
+    pub(super) fn next_in_turn(&mut self) -> Option<Key> {
         while self.judged.len() < MAX_JUDGED {
-            let (_, key) = self.queue.pop_first()?;
-            if self.judged.contains_key(&key.0) {
-                continue;
+            let payer = self.turn()?;
+            self.last = Some(payer);
+            let (order, key) = self.queues.get(&payer)?.first_key_value().map(|(order, key)| (*order, *key))?;
+            self.unqueue(payer, order);
+            if !self.judged.contains_key(&key.0) {
+                return Some(key);
             }
-            self.judged.insert(key.0, key);
-            let entry = self.entries.get(&key)?;
-            if let Some(account) = self.accounts.get_mut(&entry.payer()) {
-                account.entries.remove(&entry.order);
-            }
-            return entry.examined.as_deref();
         }
         None
+    }
+
+    /// Whose turn it is; whoever has enough with the judge is passed over.
+    fn turn(&self) -> Option<Option<Peer>> {
+        let may = |payer: &&Option<Peer>| {
+            payer.is_none() || self.accounts.get(payer).is_none_or(|account| account.judged < MAX_JUDGED_OF_PEER)
+        };
+        let after = self.last.map_or(Unbounded, Excluded);
+        let later = self.queues.range((after, Unbounded)).map(|(payer, _)| payer);
+        later.chain(self.queues.keys()).find(may).copied()
+    }
+
+    /// Gives an examined ATX to the judge. This node looks at all the labels of its own: it alone suffers from a bad one.
+    pub(super) fn give(&mut self, key: &Key) -> Option<Dear> {
+        let entry = self.entries.get(key)?;
+        let mut dear = entry.examined.as_deref()?.dear.clone();
+        if entry.sources.contains(&Source::Own) {
+            dear.posts.iter_mut().for_each(|claim| claim.mode = Mode::All);
+        }
+        let signed = (key.1, entry.received.atx.publish_epoch);
+        *self.signed.entry(signed).or_default() += 1;
+        if let Some(account) = self.accounts.get_mut(&entry.payer()) {
+            account.entries.remove(&entry.order);
+            account.judged += 1;
+        }
+        self.judged.insert(key.0, *key);
+        Some(dear)
+    }
+
+    /// How many ATXs that a miner signed for an epoch are with the judge.
+    pub(super) fn signed(&self, smesher: NodeId, epoch: Epoch) -> usize {
+        self.signed.get(&(smesher, epoch)).copied().unwrap_or(0)
+    }
+
+    /// What waits for the judge and came from this peer alone.
+    pub(super) fn queued_of(&self, peer: Peer) -> Vec<Key> {
+        let queued = self.queues.get(&Some(peer)).into_iter().flat_map(BTreeMap::values);
+        let alone = |key: &&Key| {
+            let entry = self.entries.get(key);
+            entry.is_some_and(|entry| entry.sources.iter().all(|source| source.peer() == Some(peer)))
+        };
+        // One that was queued again may be with the judge.
+        queued.filter(alone).filter(|key| self.judged.get(&key.0) != Some(*key)).copied().collect()
     }
 
     /// What was judged.

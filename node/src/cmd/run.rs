@@ -120,7 +120,7 @@ fn phase(text: &str) -> Result<Phase, String> {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let bar = Bar::new();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("POST_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
@@ -128,7 +128,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let (progress, followed) = watch::channel(None);
-    let settings = settings(&args, progress)?;
+    let settings = settings(args, progress)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.spawn(bar.follow(followed));
     let stop = runtime.block_on(async { stop(args.watch_pid) })?;

@@ -147,10 +147,10 @@ impl Checker {
         Ok(())
     }
 
-    /// Hands in what should be an ATX. Returns the sources of messages that had to give way, which may be this one: nobody
+    /// Hands in what should be an ATX. Returns the messages that had to give way, which may be this one: nobody
     /// has looked at them, so their verdict is [`crate::source::Verdict::Ignore`].
     #[must_use]
-    pub fn submit(&self, source: Source, bytes: Vec<u8>) -> Vec<Source> {
+    pub fn submit(&self, source: Source, bytes: Vec<u8>) -> Vec<Message> {
         let Shared { messages_came, meters, .. } = &*self.shared;
         let mut desk = self.shared.desk();
         let gave_way = desk.messages.push(Message { source, bytes });

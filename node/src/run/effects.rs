@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Event;
+use super::inputs::crowded;
 use crate::atxs::Dear;
 use crate::env::checker::Checker;
 use crate::env::net::NetHandle;
@@ -78,8 +79,8 @@ impl Hands {
                 self.net.verdict(source, verdict);
             }
             Effect::Check { source, bytes } => {
-                for source in self.checker.submit(source, bytes) {
-                    self.tell(Input::Crowded { source });
+                for message in self.checker.submit(source, bytes) {
+                    self.tell(crowded(&message));
                 }
             }
             Effect::Judge(dear) => self.unjudged.push_back(dear),

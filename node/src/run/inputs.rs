@@ -7,7 +7,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 
 use super::Event;
-use crate::env::checker::{Checker, CheckerEvent};
+use crate::atx::Received;
+use crate::env::checker::{Checker, CheckerEvent, Message};
 use crate::env::net::{NetEvent, NetHandle};
 use crate::env::store::Store;
 use crate::node::Input;
@@ -44,8 +45,8 @@ pub(super) async fn from_net(
             NetEvent::PeerUp(peer) => tell(&events, Input::PeerUp(peer)).await,
             NetEvent::PeerDown(peer) => tell(&events, Input::PeerDown(peer)).await,
             NetEvent::Gossip { topic: Topic::Atx, source, data } => {
-                for source in checker.submit(source, data) {
-                    give_way(&events, &net, source).await;
+                for message in checker.submit(source, data) {
+                    give_way(&events, &net, message).await;
                 }
                 Ok(())
             }
@@ -96,14 +97,21 @@ impl Desk {
 }
 
 /// A message that nobody looked at.
-async fn give_way(events: &mpsc::Sender<Event>, net: &NetHandle, source: Source) {
-    match source {
-        Source::Gossip { .. } => net.verdict(source, Verdict::Ignore),
+async fn give_way(events: &mpsc::Sender<Event>, net: &NetHandle, message: Message) {
+    match message.source {
+        source @ Source::Gossip { .. } => net.verdict(source, Verdict::Ignore),
         // The loop counts what was delivered.
         _ => {
-            let _ = tell(events, Input::Crowded { source }).await;
+            let _ = tell(events, crowded(&message)).await;
         }
     }
+}
+
+/// For the loop; a large message may be decoded twice, but only if a peer was asked for it.
+pub(super) fn crowded(message: &Message) -> Input {
+    let Message { source, bytes } = message;
+    let answer = matches!(source, Source::Answer { .. }).then(|| Received::decode(bytes).ok()).flatten();
+    Input::Crowded { source: *source, id: answer.map(|received| received.id) }
 }
 
 /// Gossiped junk is rejected here: a flood of it does not reach the loop.
@@ -115,12 +123,14 @@ pub(super) async fn from_checker(
     while let Some(event) = checker_events.recv().await {
         let told = match event {
             CheckerEvent::Atx { received, source } => tell(&events, Input::Atx { received: *received, source }).await,
-            CheckerEvent::Junk { source: source @ Source::Gossip { .. }, why } => {
+            CheckerEvent::Junk { source: source @ Source::Gossip { .. }, why, .. } => {
                 tracing::debug!(?source, %why, "junk");
                 net.verdict(source, Verdict::Reject);
                 Ok(())
             }
-            CheckerEvent::Junk { source, why } => tell(&events, Input::Junk { source, why: why.to_string() }).await,
+            CheckerEvent::Junk { source, id, why } => {
+                tell(&events, Input::Junk { source, id, why: why.to_string() }).await
+            }
             CheckerEvent::Judged { id, judgement } => tell(&events, Input::Judged { id, judgement }).await,
             CheckerEvent::Failed { job, why } => {
                 tracing::error!("ATX {} could not be judged: {why}; it is tried again", job.id);

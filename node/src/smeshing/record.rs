@@ -179,7 +179,7 @@ impl Scale for Stage {
             _ => {
                 let bytes = input.bytes(MAX_ATX_BYTES)?;
                 let atx: Atx = decode(&bytes)?;
-                let atx = Box::new(Received { id: atx.id(), atx, bytes: bytes.into() });
+                let atx = Box::new(Received { id: atx.id(), atx: Box::new(atx), bytes: bytes.into() });
                 Self::Signed { atx, poet: Challenge::decode_from(input)? }
             }
         })

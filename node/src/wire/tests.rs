@@ -129,9 +129,9 @@ fn what_is_sent_fits() {
     ] {
         assert!(encode(&request).len() <= MAX_REQUEST_BYTES);
     }
-    assert!(MAX_ITEM_BYTES >= crate::fraud::MAX_FRAUD_BYTES && MAX_ITEM_BYTES >= crate::atx::MAX_ATX_BYTES);
+    const { assert!(MAX_ITEM_BYTES >= crate::fraud::MAX_FRAUD_BYTES && MAX_ITEM_BYTES >= crate::atx::MAX_ATX_BYTES) };
     let full = Response::Items {
-        items: vec![vec![Item(vec![0; 128]); MAX_ITEMS - 1], vec![Item(vec![0; MAX_ITEM_BYTES])]].concat(),
+        items: [vec![Item(vec![0; 128]); MAX_ITEMS - 1], vec![Item(vec![0; MAX_ITEM_BYTES])]].concat(),
         last: Some([0; 32]),
     };
     assert!(encode(&full).len() <= MAX_RESPONSE_BYTES);

@@ -215,7 +215,9 @@ fn syntax(cases: &mut Vec<Case>) {
     case!(cases, "a miner twice in a merged ATX", index, syntax!(SyntaxError::MinerTwice { post: 2, index: 0 }));
     let married = m5_but(|atx| atx.marriages = BASE.a3.atx.marriages.clone());
     case!(cases, "marriages in a merged ATX", married, syntax!(SyntaxError::NotMerged));
-    let absent = base.a3.but(&base.alice, |atx| drop(atx.marriages.remove(1)));
+    let absent = base.a3.but(&base.alice, |atx| {
+        atx.marriages.remove(1);
+    });
     case!(cases, "marriage without signer", absent, syntax!(SyntaxError::OwnMarriage { own: 0 }));
 }
 

@@ -1,5 +1,6 @@
 //! Fraud proofs: whoever is guilty loses its weight everywhere, and nobody else can be made to look guilty.
 
+use node::archive::{Archive, Write};
 use node::atx::{Atx, Received};
 use node::atxs::{Effect, Input, Reason};
 use node::codec::{decode, encode};
@@ -139,7 +140,55 @@ fn one_bad_label_convicts_and_blames_no_sender() {
     assert!((1..=25).contains(&saw) && passed + saw == 249, "{saw}");
     // And whoever did not see it believes the proof.
     let mut desk = Desk::with(&params, peer(1), world.start(9));
+    desk.accepts(&base.e1);
     assert_eq!(desk.fraud_comes(8, &proof), Found::Verdict(Verdict::Accept, Reason::Good));
+}
+
+/// Two ATXs of a key that never had any space cost nothing.
+#[test]
+fn proofs_of_strangers_wait_for_an_atx_of_theirs() {
+    for (name, proof) in proofs() {
+        let bytes = encode(&proof);
+        let mut desk = Desk::new(&BASE.world);
+        for from in [8, 9] {
+            let stranger = Found::Verdict(Verdict::Ignore, Reason::Stranger);
+            assert_eq!(desk.fraud_comes(from, &bytes), stranger, "{name}");
+        }
+        assert_eq!((desk.frauds(), desk.writes.len(), desk.fraud_proofs()), (vec![], 0, vec![]), "{name}");
+        for made in BASE.history() {
+            desk.comes(made);
+        }
+        assert_eq!((desk.frauds(), desk.fraud_proofs()), (vec![proof.culprit], vec![bytes.clone()]), "{name}");
+        let kept = desk.writes.iter().filter(|write| matches!(write, Write::Fraud { .. })).count();
+        assert_eq!((kept, desk.archive.fraud(proof.culprit).unwrap().unwrap().bytes), (1, bytes), "{name}");
+        assert_eq!(desk.atxs.weight(Epoch(5)), 0, "{name}: as if the proof had come last");
+        assert_eq!(desk.known().len(), BASE.history().len(), "{name}");
+    }
+}
+
+/// An own ATX is looked at as a whole, and a bad one harms nobody but its miner's epoch.
+#[test]
+fn a_node_does_not_convict_its_own_miner() {
+    let (base, world) = (&*BASE, &BASE.world);
+    let mut params = world.params.clone();
+    params.post.k3 = 1;
+    let bad = base.e5().but(&base.eve, |atx| miss(world, &base.eve, atx, 20));
+    for own in 2..12 {
+        let mut desk = Desk::with(&params, peer(own), world.start(9));
+        desk.accepts(&base.e1);
+        desk.poets_come(&bad);
+        let writes = desk.writes.len();
+        desk.effects.clear();
+        desk.step(Input::Atx { received: Received::from(bad.atx.clone()), source: Source::Own });
+        let refused =
+            |effect: &Effect| matches!(effect, Effect::Refused { id, why: Reason::Post { .. } } if *id == bad.id());
+        assert!(desk.effects.iter().any(refused), "{:?}", desk.effects);
+        assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::Gossip { .. } | Effect::Accused { .. })));
+        assert_eq!((desk.writes.len(), desk.frauds(), desk.atxs.undecided()), (writes, vec![], (0, 0)));
+        // A good one takes its place.
+        desk.step(Input::Atx { received: Received::from(base.e5().atx), source: Source::Own });
+        assert_eq!(desk.atxs.known(Epoch(5)), 1);
+    }
 }
 
 fn convicts(proof: &FraudProof) -> Result<Guilt, NotProven> {

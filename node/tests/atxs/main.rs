@@ -1,6 +1,7 @@
 //! The machine that knows ATXs: real ATXs of a small network, good ones and bad ones.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod answers;
 mod bad;
 mod desk;
 mod flood;

@@ -12,6 +12,7 @@ use post_core::difficulty::{Difficulty, pow_target, vrf_threshold};
 use post_core::identity::Commitment;
 use post_core::index_packing::{pack, required_bits};
 use post_core::label::{reference, stored};
+use post_core::params::NetworkParams;
 use post_core::pow::{PowError, PowInput, PowVerifier};
 use post_core::proof::Proof;
 use post_core::scan::{self, NonceGroup, ScanJob};
@@ -23,6 +24,7 @@ pub(crate) fn params() -> NodeParams {
     let mut params = NodeParams::devnet(Time(1_700_000_000_000));
     params.tick_size = 4;
     params.post.labels_per_unit = 256;
+    params.post.pow_difficulty = NetworkParams::devnet().pow_difficulty;
     (params.post.min_units, params.post.max_units) = (2, 8);
     params.post.k3 = params.post.k2;
     params.post.scrypt.n = 2;

@@ -73,7 +73,7 @@ async fn flood(pool: Vec<Vec<u8>>, junk_per_s: u32, time: Duration) -> u64 {
                 let source = gossip(peer(HONEST), &bytes);
                 sent.insert(source, Instant::now());
                 let gave_way = checker.submit(source, bytes);
-                assert!(!gave_way.iter().any(|source| source.peer() == Some(peer(HONEST))));
+                assert!(!gave_way.iter().any(|message| message.source.peer() == Some(peer(HONEST))));
                 ignored += gave_way.len() as u64;
             }
             most = most.max(meters.bytes_waiting.load(Relaxed));

@@ -117,7 +117,7 @@ fn without_memory_for_a_dataset_pows_are_hashed_without() {
 struct Card(Faulty, Info);
 
 impl Card {
-    fn new(inner: Faulty) -> Box<dyn Backend> {
+    fn boxed(inner: Faulty) -> Box<dyn Backend> {
         let info = Info { kind: "vulkan", ..inner.info().clone() };
         Box::new(Self(inner, info))
     }
@@ -138,11 +138,11 @@ impl Backend for Card {
 #[test]
 fn a_card_that_lies_condemns_nobody() {
     for one_in in [1, 2, 5] {
-        let (mut judge, meters) = judge(vec![Card::new(faulty().lies(one_in, 5)), cpu()], vec![Box::new(ByThree)]);
+        let (mut judge, meters) = judge(vec![Card::boxed(faulty().lies(one_in, 5)), cpu()], vec![Box::new(ByThree)]);
         assert_eq!(judge.judge(&jobs()).unwrap(), one_by_one(), "one lie in {one_in}");
         assert_eq!(meters.given_up.load(Relaxed), 1);
     }
-    let (mut judge, meters) = judge(vec![Card::new(faulty())], vec![Box::new(ByThree)]);
+    let (mut judge, meters) = judge(vec![Card::boxed(faulty())], vec![Box::new(ByThree)]);
     assert_eq!(judge.judge(&jobs()).unwrap(), one_by_one());
     assert_eq!(meters.given_up.load(Relaxed), 0);
 }

@@ -38,7 +38,7 @@ pub(crate) fn good(number: u32) -> Vec<u8> {
 /// One whose signature is of another one.
 pub(crate) fn badly_signed(number: u32) -> Vec<u8> {
     let other = Received::decode(&good(number)).unwrap().atx;
-    let atx = Atx { publish_epoch: Epoch(number ^ 0x4000_0000), ..other };
+    let atx = Atx { publish_epoch: Epoch(number ^ 0x4000_0000), ..*other };
     encode(&atx)
 }
 
@@ -62,11 +62,14 @@ pub(crate) fn too_large() -> Vec<u8> {
 pub(crate) fn alone(message: &Message) -> CheckerEvent {
     let source = message.source;
     match Received::decode(&message.bytes) {
-        Err(junk) => CheckerEvent::Junk { source, why: Why::NoAtx(junk) },
+        Err(junk) => CheckerEvent::Junk { source, id: None, why: Why::NoAtx(junk) },
         Ok(received) if received.atx.signature_holds(&samples::verifier()) => {
             CheckerEvent::Atx { received: received.into(), source }
         }
-        Ok(_) => CheckerEvent::Junk { source, why: Why::Signature },
+        Ok(received) => {
+            let id = matches!(source, Source::Answer { .. }).then_some(received.id);
+            CheckerEvent::Junk { source, id, why: Why::Signature }
+        }
     }
 }
 

@@ -7,10 +7,13 @@ mod world;
 
 mod nodes;
 
-use node::archive::Archive;
+use node::archive::{Archive, Memory};
+use node::atx::Received;
 use node::codec::encode;
-use node::ids::{Epoch, NodeId};
-use node::source::{MessageHash, Source, Topic};
+use node::ids::{Address, Epoch, NodeId};
+use node::node::{Config, Effect, Input, Node};
+use node::source::{MessageHash, Peer, Source, Topic, Verdict};
+use node::sync;
 
 use nodes::Nodes;
 use world::{Made, Miner, World};
@@ -110,6 +113,35 @@ fn the_same_twice() {
         nodes.digest()
     };
     assert_eq!(digest(), digest());
+}
+
+/// What a peer answers is no ATX, or nobody looked at it: whoever waits for it is told.
+#[test]
+fn a_wrongly_signed_answer_is_not_waited_for() {
+    let world = World::new();
+    let miner = world.miner("alice");
+    let first = world.initial(&miner, 2);
+    let second = Received::from(world.next(&miner, PUBLISHED, first.id()).atx);
+    let from = Peer([7; 32]);
+    let (gossiped, source) = (gossip(from, Topic::Atx, &second.bytes), Source::Answer { peer: from });
+    let id = Some(first.id());
+    for answer in [Input::Junk { source, id, why: "the signature".into() }, Input::Crowded { source, id }] {
+        let mut node = Node::new(Config {
+            params: world.params.clone(),
+            peer: Peer([1; 32]),
+            coinbase: Address([0; 24]),
+            signers: vec![],
+            sync: sync::Config::new(world.params.timing.clone(), [0; 32]),
+        });
+        let mut out = Vec::new();
+        let comes = Input::Atx { received: second.clone(), source: gossiped };
+        for input in [Input::PeerUp(from), comes, answer] {
+            assert!(!out.iter().any(|effect| matches!(effect, Effect::Verdict { .. })));
+            node.step(world.start(PUBLISHED), &Memory::default(), input, &mut out).unwrap();
+        }
+        let ignored = |effect: &Effect| matches!(effect, Effect::Verdict { source, verdict: Verdict::Ignore, .. } if *source == gossiped);
+        assert!(out.iter().any(ignored), "{out:?}");
+    }
 }
 
 fn gossip(from: node::source::Peer, topic: Topic, bytes: &[u8]) -> Source {

@@ -401,7 +401,7 @@ impl World {
         let Received { atx, id, bytes } = &received;
         if self.archive.atx(*id).unwrap().is_none() {
             self.check(atx, poet);
-            assert_eq!(decode::<Atx>(bytes).as_ref(), Ok(atx));
+            assert_eq!(decode::<Atx>(bytes).as_ref(), Ok(&**atx));
             let miner = atx.smesher;
             if let Some(initial) = &atx.initial {
                 self.commitments.insert(miner, initial.commitment_atx);

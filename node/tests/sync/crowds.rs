@@ -13,7 +13,7 @@ fn large_atx(epoch: u32, i: u32) -> Received {
     let name = format!("large {epoch} {i}");
     atx.niposts[0].posts[0].post.indices = bytes::<800>(&name).to_vec();
     atx.niposts[0].posts = vec![atx.niposts[0].posts[0].clone(); 245];
-    Received::from(atx)
+    Received::from(*atx)
 }
 
 #[test]

@@ -227,11 +227,13 @@ impl World {
                 _ => (20, Some(response)),
             },
             Manner::Dripping => match response {
-                Response::Items { items, .. } if items.len() > 1 => {
-                    let first = items[0].clone();
-                    // A fraud proof is the name of a smesher here.
-                    let key = first.0[..].try_into().unwrap_or_else(|_| Received::decode(&first.0).unwrap().id.0);
-                    (15_000, Some(Response::Items { items: vec![first], last: Some(key) }))
+                // Of fraud proofs there are few: all at once.
+                Response::Items { items, last } if items.len() > 1 => {
+                    let response = match Received::decode(&items[0].0) {
+                        Ok(first) => Response::Items { items: vec![items[0].clone()], last: Some(first.id.0) },
+                        Err(_) => Response::Items { items, last },
+                    };
+                    (15_000, Some(response))
                 }
                 other => (15_000, Some(other)),
             },

@@ -22,6 +22,8 @@ pub enum CheckerEvent {
     Junk {
         /// Where they came from.
         source: Source,
+        /// The ATX's, if they came as an answer and decode: somebody waits for it.
+        id: Option<AtxId>,
         /// What is wrong.
         why: Why,
     },

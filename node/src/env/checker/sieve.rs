@@ -15,6 +15,7 @@ use super::recent::{Hash, Recent};
 use super::standing::Standings;
 use super::waiting::Message;
 use crate::atx::{Junk, MAX_ATX_BYTES, Received};
+use crate::ids::AtxId;
 use crate::signature::{Signed, Verifier};
 use crate::source::{Peer, Source};
 
@@ -40,8 +41,8 @@ enum What {
         known_right: bool,
     },
     /// The bytes of the candidate at this position.
-    SameAs(usize),
-    Junk(Why),
+    SameAs(usize, AtxId),
+    Junk(Why, Option<AtxId>),
 }
 
 impl Sieve {
@@ -68,38 +69,40 @@ impl Sieve {
     fn decode(&mut self, messages: Vec<Message>) -> Vec<Candidate> {
         let mut seen = HashMap::new();
         let candidate = |(position, Message { source, bytes }): (usize, Message)| {
-            let what = self.look_at(&bytes, position, &mut seen);
+            let what = self.look_at(source, &bytes, position, &mut seen);
             Candidate { source, what }
         };
         messages.into_iter().enumerate().map(candidate).collect()
     }
 
-    fn look_at(&self, bytes: &[u8], position: usize, seen: &mut HashMap<Hash, usize>) -> What {
+    fn look_at(&self, source: Source, bytes: &[u8], position: usize, seen: &mut HashMap<Hash, (usize, AtxId)>) -> What {
         let Meters { junk_too_large, junk_encoding, junk_known, known_good, .. } = &*self.meters;
         if bytes.len() > MAX_ATX_BYTES {
             junk_too_large.fetch_add(1, Relaxed);
-            return What::Junk(Junk::TooLarge { len: bytes.len() }.into());
+            return What::Junk(Junk::TooLarge { len: bytes.len() }.into(), None);
         }
         let hash = *blake3::hash(bytes).as_bytes();
-        if let Some(first) = seen.get(&hash) {
-            return What::SameAs(*first);
+        if let Some((first, id)) = seen.get(&hash) {
+            return What::SameAs(*first, *id);
         }
         let known = self.recent.get(&hash);
         if known == Some(false) {
             junk_known.fetch_add(1, Relaxed);
-            return What::Junk(Why::Signature);
+            // Decoded once more only if somebody waits for it.
+            let id = is_answer(source).then(|| Received::decode(bytes).ok()).flatten().map(|received| received.id);
+            return What::Junk(Why::Signature, id);
         }
         match Received::decode(bytes) {
             Ok(received) => {
                 let received = Box::new(received);
                 let known_right = known.is_some();
                 known_good.fetch_add(u64::from(known_right), Relaxed);
-                seen.insert(hash, position);
+                seen.insert(hash, (position, received.id));
                 What::Atx { received, hash, known_right }
             }
             Err(junk) => {
                 junk_encoding.fetch_add(1, Relaxed);
-                What::Junk(junk.into())
+                What::Junk(junk.into(), None)
             }
         }
     }
@@ -162,17 +165,18 @@ impl Sieve {
         let mut events: Vec<CheckerEvent> = Vec::with_capacity(candidates.len());
         for (position, Candidate { source, what }) in candidates.into_iter().enumerate() {
             let event = match what {
-                What::Junk(why) => CheckerEvent::Junk { source, why },
+                What::Junk(why, id) => CheckerEvent::Junk { source, id, why },
                 What::Atx { received, .. } if right.get(position) == Some(&true) => {
                     self.meters.good.fetch_add(1, Relaxed);
                     CheckerEvent::Atx { received, source }
                 }
-                What::Atx { .. } => {
+                What::Atx { received, .. } => {
                     self.meters.junk_signature.fetch_add(1, Relaxed);
-                    CheckerEvent::Junk { source, why: Why::Signature }
+                    let id = is_answer(source).then_some(received.id);
+                    CheckerEvent::Junk { source, id, why: Why::Signature }
                 }
                 // The first one came earlier in the list, so what is said of it is known.
-                What::SameAs(first) => match events.get(first) {
+                What::SameAs(first, id) => match events.get(first) {
                     Some(CheckerEvent::Atx { received, .. }) => {
                         self.meters.known_good.fetch_add(1, Relaxed);
                         self.meters.good.fetch_add(1, Relaxed);
@@ -181,7 +185,7 @@ impl Sieve {
                     _ => {
                         self.meters.junk_known.fetch_add(1, Relaxed);
                         self.standings.note(source.peer(), false);
-                        CheckerEvent::Junk { source, why: Why::Signature }
+                        CheckerEvent::Junk { source, id: is_answer(source).then_some(id), why: Why::Signature }
                     }
                 },
             };
@@ -189,4 +193,8 @@ impl Sieve {
         }
         events
     }
+}
+
+fn is_answer(source: Source) -> bool {
+    matches!(source, Source::Answer { .. })
 }

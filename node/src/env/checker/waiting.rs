@@ -91,16 +91,16 @@ impl Waiting {
         self.bytes
     }
 
-    /// Lets a message wait. Returns whose messages had to give way: the oldest of its own sender while that one has too
+    /// Lets a message wait. Returns the messages that had to give way: the oldest of its own sender while that one has too
     /// much, then the oldest of whoever has the most while all together have too much.
-    pub fn push(&mut self, message: Message) -> Vec<Source> {
+    pub fn push(&mut self, message: Message) -> Vec<Message> {
         let (sender, weight) = (message.source.peer(), message.weight());
         if weight > self.limits.peer.min(self.limits.all) {
-            return vec![message.source];
+            return vec![message];
         }
         let mut gave_way = Vec::new();
         while self.queues.get(&sender).is_some_and(|queue| queue.bytes + weight > self.limits.peer) {
-            gave_way.extend(self.pop(sender).map(|message| message.source));
+            gave_way.extend(self.pop(sender));
         }
         self.change(sender, |queue| {
             queue.bytes += weight;
@@ -109,7 +109,7 @@ impl Waiting {
         while self.bytes > self.limits.all
             && let Some((_, greediest)) = self.by_bytes.last().copied()
         {
-            gave_way.extend(self.pop(greediest).map(|message| message.source));
+            gave_way.extend(self.pop(greediest));
         }
         gave_way
     }

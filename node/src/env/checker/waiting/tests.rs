@@ -59,7 +59,9 @@ fn a_round_ends_with_its_bytes() {
 #[test]
 fn who_sends_much_gives_way_first() {
     let mut waiting = Waiting::new(LIMITS);
-    let gave_way = |waiting: &mut Waiting, message| waiting.push(message).iter().map(number).collect::<Vec<_>>();
+    let gave_way = |waiting: &mut Waiting, message| {
+        waiting.push(message).iter().map(|message| number(&message.source)).collect::<Vec<_>>()
+    };
     // Its own oldest, as many as it takes.
     for number in 0..10 {
         assert!(waiting.push(message(peer(9), number, 744)).is_empty());
@@ -88,8 +90,8 @@ proptest! {
         let (mut inside, mut taken) = (HashSet::new(), 0);
         for (number, (sender, len, take)) in (0..).zip(&steps) {
             inside.insert(number);
-            for source in waiting.push(message(peer(*sender), number, *len)) {
-                prop_assert!(inside.remove(&self::number(&source)));
+            for gone in waiting.push(message(peer(*sender), number, *len)) {
+                prop_assert!(inside.remove(&self::number(&gone.source)));
             }
             if let Some(take) = take {
                 let some = waiting.take(*take, usize::MAX);
