@@ -29,6 +29,9 @@ use tracing_subscriber::EnvFilter;
 use self::progress::Bar;
 use super::tell;
 
+/// What is logged where POST_LOG says nothing. Gossip warns of what was said before, and own ATXs are said again on purpose.
+const QUIET: &str = "info,libp2p_gossipsub=error,libp2p_swarm=warn";
+
 /// Where status is served, and looked for.
 pub(crate) const DEFAULT_HTTP: &str = "127.0.0.1:9092";
 
@@ -123,7 +126,7 @@ fn phase(text: &str) -> Result<Phase, String> {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let bar = Bar::new();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("POST_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(EnvFilter::try_from_env("POST_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET)))
         .with_writer(bar.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .init();
