@@ -1,7 +1,6 @@
 //! The real world: what touches disks, clocks and networks.
 
 pub mod checker;
-pub mod http;
 pub mod net;
 pub mod poet;
 pub mod provers;

@@ -42,7 +42,16 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| {
         use std::io::Write;
         // Nobody is there to be told when stderr is closed.
-        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        let _ = writeln!(std::io::stderr(), "error: {}", chain(&error));
         ExitCode::from(2)
+    })
+}
+
+/// An error and its causes; a cause that the message before it tells already is left out.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        told if told.contains(&cause) => text,
+        _ => format!("{text}: {cause}"),
     })
 }

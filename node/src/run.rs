@@ -7,6 +7,7 @@
 //! crash before any of their other effects is executed. So nothing is sent that the node could forget.
 
 mod effects;
+mod http;
 mod inputs;
 mod questions;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 
+pub use http::HttpError;
 pub use questions::Question;
 
 use self::effects::{Hands, Registry};
@@ -23,7 +25,6 @@ use crate::archive::ArchiveError;
 use crate::atx::{Junk, Received};
 use crate::atxs::{self, Dear};
 use crate::env::checker::{Checker, CheckerConfig, CheckerError};
-use crate::env::http::{self, HttpError};
 use crate::env::net::{self, NetConfig, NetError};
 use crate::env::poet::Poet;
 use crate::env::provers::{self, Provers, ProversError};

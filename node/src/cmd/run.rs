@@ -155,7 +155,6 @@ fn settings(args: &Args, progress: watch::Sender<Option<Progress>>) -> Result<Se
         Some("mainnet") => NodeParams::mainnet(),
         _ => NodeParams::from_file(&args.network)?,
     };
-    std::fs::create_dir_all(&args.data).with_context(|| format!("cannot make {}", args.data.display()))?;
     let signers = args.identity.iter().map(|path| signer(params.genesis_id, path)).collect::<Result<Vec<_>>>()?;
     let miners = signers.iter().map(Signer::node_id).collect();
     let coinbase = match args.coinbase {
@@ -173,6 +172,8 @@ fn settings(args: &Args, progress: watch::Sender<Option<Progress>>) -> Result<Se
     let mut provers = provers::Config::new(args.provers, miners);
     provers.poll_interval = Duration::from_millis(args.poll_ms);
     provers.tls = tls(args)?;
+    // A wrong call leaves nothing behind.
+    std::fs::create_dir_all(&args.data).with_context(|| format!("cannot make {}", args.data.display()))?;
     Ok(Settings {
         directory: args.data.clone(),
         coinbase,

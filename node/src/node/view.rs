@@ -124,7 +124,7 @@ fn smesher_status(miner: &MinerStatus, now: Time) -> SmesherStatus {
         node_id: miner.node_id.to_string(),
         phase: miner.phase.to_string(),
         publish_epoch: miner.publish_epoch.map(|epoch| epoch.0),
-        prover: false,
+        prover: miner.prover,
         warning: news.map(|(_, warning)| warning.to_string()),
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Registry {
 pub(crate) struct Hands {
     pub(super) net: NetHandle,
     pub(super) checker: Arc<Checker>,
-    pub(super) provers: Provers,
+    provers: Provers,
     registry: Option<Arc<Registry>>,
     events: mpsc::Sender<Event>,
     runtime: Handle,

@@ -50,11 +50,6 @@ fn status(now: Time, node: &Node, hands: &Hands) -> Status {
     let mut status = node.status(now);
     status.peer = hands.net.own().to_string();
     status.peers = hands.net.peers().len();
-    let provers = hands.provers.list();
-    for miner in &mut status.smeshing {
-        let own = provers.iter().find(|prover| prover.node_id.to_string() == miner.node_id);
-        miner.prover = own.is_some_and(|prover| prover.prover.is_some());
-    }
     status
 }
 

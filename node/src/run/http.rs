@@ -11,8 +11,8 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use super::{Event, Question};
 use crate::ids::{AtxId, Epoch};
-use crate::run::{Event, Question};
 
 /// At most so many ATXs an answer.
 const MAX_ATXS: usize = 10_000;
