@@ -7,7 +7,7 @@ mod memory;
 
 pub use memory::Memory;
 
-use crate::ids::{AtxId, Challenge, Epoch, NodeId};
+use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, Layer, NodeId, StateRoot, TxId};
 use crate::time::Time;
 
 /// Something to be kept. Those of one step are kept together or not at all.
@@ -47,6 +47,93 @@ pub enum Write {
         /// The smesher's own encoding.
         bytes: Vec<u8>,
     },
+    /// A valid ballot.
+    Ballot {
+        /// Its name.
+        id: BallotId,
+        /// Its layer.
+        layer: Layer,
+        /// Its encoding.
+        bytes: Vec<u8>,
+    },
+    /// What a proposal wants in the block, kept until [`Write::Forget`].
+    Content {
+        /// The proposal's name.
+        id: BallotId,
+        /// Its layer.
+        layer: Layer,
+        /// The content's encoding.
+        bytes: Vec<u8>,
+    },
+    /// A block that somebody votes for.
+    Block {
+        /// Its name.
+        id: BlockId,
+        /// Its layer.
+        layer: Layer,
+        /// Its encoding.
+        bytes: Vec<u8>,
+    },
+    /// A transaction with a right signature.
+    Transaction {
+        /// Its name.
+        id: TxId,
+        /// Its encoding.
+        bytes: Vec<u8>,
+    },
+    /// A transaction that is of no use any more and in no block.
+    ForgetTransaction {
+        /// Its name.
+        id: TxId,
+    },
+    /// An epoch's beacon, in place of what was there.
+    Beacon {
+        /// Of which epoch.
+        epoch: Epoch,
+        /// The beacon.
+        beacon: Beacon,
+    },
+    /// From now on the node speaks in this layer, in place of an earlier one. After a crash it keeps quiet in it, since it
+    /// may have said anything.
+    Speaks {
+        /// Which.
+        layer: Layer,
+    },
+    /// What this node's Hare decided, kept until [`Write::Forget`].
+    Hare {
+        /// The layer.
+        layer: Layer,
+        /// The block that its proposals come to.
+        block: BlockId,
+    },
+    /// A layer is final, and its block applied.
+    Applied {
+        /// The layer.
+        layer: Layer,
+        /// What became of it.
+        applied: Applied,
+    },
+    /// A part of the ledger, in place of what was there; `None`: there is none any more.
+    Ledger {
+        /// The ledger's own name for it.
+        key: Vec<u8>,
+        /// The ledger's own encoding.
+        value: Option<Vec<u8>>,
+    },
+    /// Contents and decisions of layers before this one are needed no more.
+    Forget {
+        /// The first that is kept.
+        before: Layer,
+    },
+}
+
+/// What became of a final layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its block; none in an empty layer.
+    pub block: Option<BlockId>,
+    /// All accounts after it.
+    pub root: StateRoot,
 }
 
 /// An ATX or a fraud proof, with the time it came.
@@ -62,6 +149,9 @@ pub struct Kept {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the node's database: {0}")]
 pub struct ArchiveError(pub String);
+
+/// A part of the ledger: its name and what it is.
+pub type LedgerEntry = (Vec<u8>, Vec<u8>);
 
 /// What was kept.
 pub trait Archive {
@@ -100,4 +190,88 @@ pub trait Archive {
     /// # Errors
     /// [`ArchiveError`].
     fn smeshing(&self, node_id: NodeId) -> Result<Option<Vec<u8>>, ArchiveError>;
+
+    /// The ballots of a layer, ascending.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn ballots(&self, layer: Layer) -> Result<Vec<BallotId>, ArchiveError>;
+
+    /// A ballot.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn ballot(&self, id: BallotId) -> Result<Option<Vec<u8>>, ArchiveError>;
+
+    /// What a proposal wants in the block.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn content(&self, id: BallotId) -> Result<Option<Vec<u8>>, ArchiveError>;
+
+    /// The blocks of a layer that somebody votes for, ascending.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn blocks(&self, layer: Layer) -> Result<Vec<BlockId>, ArchiveError>;
+
+    /// A block.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn block(&self, id: BlockId) -> Result<Option<Vec<u8>>, ArchiveError>;
+
+    /// A transaction.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn transaction(&self, id: TxId) -> Result<Option<Vec<u8>>, ArchiveError>;
+
+    /// An epoch's beacon.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn beacon(&self, epoch: Epoch) -> Result<Option<Beacon>, ArchiveError>;
+
+    /// The last layer in which the node spoke.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn spoke(&self) -> Result<Option<Layer>, ArchiveError>;
+
+    /// What this node's Hare decided on a layer.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn hare(&self, layer: Layer) -> Result<Option<BlockId>, ArchiveError>;
+
+    /// What became of a layer; `None` while it isn't final.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn applied(&self, layer: Layer) -> Result<Option<Applied>, ArchiveError>;
+
+    /// The last final layer.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn last_applied(&self) -> Result<Option<Layer>, ArchiveError>;
+
+    /// The last layer with a ballot.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn last_ballots(&self) -> Result<Option<Layer>, ArchiveError>;
+
+    /// The parts of the ledger whose keys lie after `after`, ascending, no more than `limit`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn ledger(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<LedgerEntry>, ArchiveError>;
+
+    /// The transactions whose names lie after `after`, ascending, no more than `limit`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn transactions(&self, after: Option<TxId>, limit: usize) -> Result<Vec<TxId>, ArchiveError>;
 }

@@ -77,10 +77,10 @@ pub struct Atxs {
 impl Atxs {
     /// Knows nothing yet.
     #[must_use]
-    pub fn new(params: &NodeParams, own: Peer) -> Self {
+    pub fn new(params: &NodeParams, verifier: Verifier, own: Peer) -> Self {
         Self {
             params: params.clone(),
-            verifier: Verifier::new(params.genesis_id),
+            verifier,
             seed: own.0.to_vec(),
             records: Records::default(),
             pool: Pool::default(),
@@ -265,7 +265,8 @@ impl Atxs {
     fn examine(&mut self, complete: Vec<Key>, out: &mut Vec<Effect>) {
         for key in complete {
             let Some(entry) = self.pool.get(&key) else { continue };
-            let rules = Rules { params: &self.params, seed: &self.seed, records: &self.records };
+            let rules =
+                Rules { params: &self.params, verifier: &self.verifier, seed: &self.seed, records: &self.records };
             match rules.examine(&entry.received, entry.at) {
                 Err(wrong) => self.fail(vec![(key, Verdict::Reject, wrong.into())], out),
                 Ok(examined) if self.is_superfluous(&examined.record) => {

@@ -13,9 +13,10 @@ pub mod ids;
 pub mod params;
 pub mod time;
 
-pub mod signature;
-
 pub mod vrf;
+
+pub mod crypto;
+pub mod signature;
 
 pub mod atx;
 
@@ -24,9 +25,17 @@ pub mod source;
 
 pub mod poet;
 
+pub mod ballot;
+pub mod beacon;
+pub mod block;
+pub mod hare;
+pub mod transaction;
+
 pub mod fraud;
 
 pub mod atxs;
+
+pub mod roster;
 
 pub mod wire;
 

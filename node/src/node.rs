@@ -15,7 +15,7 @@ use crate::codec::decode;
 use crate::ids::{Address, AtxId, Challenge, NodeId};
 use crate::params::NodeParams;
 use crate::poet::PoetProof;
-use crate::signature::Signer;
+use crate::signature::{Signer, Verifier};
 use crate::smeshing::{self, PoetCommand, PoetEvent, ProverEvent, Smesher};
 use crate::source::{Peer, Source, Topic, Verdict};
 use crate::sync::{self, Delivery, Sync};
@@ -62,6 +62,15 @@ pub enum Input {
         /// They.
         bytes: Vec<u8>,
         /// Where they came from.
+        source: Source,
+    },
+    /// Somebody gossiped what is no ATX and no fraud proof.
+    Gossip {
+        /// What it should be.
+        topic: Topic,
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Where it came from.
         source: Source,
     },
     /// There is a connection.
@@ -177,6 +186,8 @@ enum Inner {
 pub struct Config {
     /// The network.
     pub params: NodeParams,
+    /// What checks signatures and draws.
+    pub verifier: Verifier,
     /// This node's name among its peers.
     pub peer: Peer,
     /// Who is paid.
@@ -192,9 +203,9 @@ impl Node {
     /// [`Node::restore_atx`] epoch by epoch, then [`Node::restore_fraud`], then [`Node::restore_smeshing`].
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let Config { params, peer, coinbase, signers, sync } = config;
+        let Config { params, verifier, peer, coinbase, signers, sync } = config;
         Self {
-            atxs: Atxs::new(&params, peer),
+            atxs: Atxs::new(&params, verifier.clone(), peer),
             sync: Sync::new(sync),
             smesher: Smesher::new(params.clone(), coinbase, signers),
             publishing: BTreeSet::new(),
@@ -299,6 +310,7 @@ impl Node {
             }
             Input::Judged { id, judgement } => inner.push_back(Inner::Atxs(atxs::Input::Judged { id, judgement })),
             Input::Fraud { bytes, source } => inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source })),
+            Input::Gossip { source, .. } => self.verdict(source, Verdict::Ignore, "not yet".into(), inner, out),
             Input::PeerUp(peer) => inner.push_back(Inner::Sync(sync::Input::PeerUp(peer))),
             Input::PeerDown(peer) => {
                 inner.push_back(Inner::Sync(sync::Input::PeerDown(peer)));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use post_core::params::{NetworkParams, ParamsError};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AtxId, GenesisId};
+use crate::ids::{AtxId, GenesisId, Layer};
 use crate::time::Time;
 
 /// A network file is two dozen lines; of anything else no more than this is read.
@@ -30,6 +30,63 @@ pub struct Timing {
     pub delta_ms: u64,
 }
 
+/// How nodes agree (NODE.md sections 5 and 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsensusParams {
+    /// Proposals a layer, as expected.
+    pub proposals_per_layer: u32,
+    /// Slots are dealt out as if all miners weighed at least this.
+    pub min_weight: u64,
+    /// Hare's seats, as expected; more than half of them decide.
+    pub committee: u32,
+    /// From a layer's start until Hare begins with the proposals that are there.
+    pub preround_ms: u64,
+    /// One of Hare's rounds after the first.
+    pub round_ms: u64,
+    /// Hare gives up after so many iterations.
+    pub iterations: u8,
+    /// Within so many layers ballots vote as Hare decided.
+    pub hdist: u32,
+    /// Without a decision of Hare's after so many layers, a layer counts as empty.
+    pub zdist: u32,
+    /// From an epoch's start until proposals for the beacon of the next are closed.
+    pub beacon_proposals_ms: u64,
+    /// One of the rounds in which beacon proposals are voted on.
+    pub beacon_round_ms: u64,
+    /// How many of them there are.
+    pub beacon_rounds: u8,
+    /// Beacon proposals, as expected if all miners weighed the same.
+    pub beacon_candidates: u32,
+}
+
+/// How miners are paid (NODE.md section 8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RewardParams {
+    /// Who gets a layer's subsidy.
+    pub rule: RewardRule,
+    /// What is issued in all the time there is, in smidge (10^-9 SMH).
+    pub issuance: u64,
+    /// What part of it the first `fraction_layers` issue: `fraction_issued` / `issuance`.
+    pub fraction_issued: u64,
+    /// See `fraction_issued`.
+    pub fraction_layers: u64,
+}
+
+/// Who gets a layer's subsidy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RewardRule {
+    /// The proposers in the block, by the weight of their ballots.
+    Classical,
+    /// The proposers get a part, all miners the rest, by weight.
+    Linear {
+        /// The proposers' part, in thousandths.
+        proposers_permille: u16,
+    },
+}
+
 /// A network's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeParams {
@@ -41,6 +98,10 @@ pub struct NodeParams {
     pub tick_size: u64,
     /// Space, labels and their proofs.
     pub post: NetworkParams,
+    /// How nodes agree.
+    pub consensus: ConsensusParams,
+    /// How miners are paid.
+    pub rewards: RewardParams,
 }
 
 /// Why parameters are not usable.
@@ -73,6 +134,9 @@ pub enum NodeParamsError {
     /// Times that contradict each other.
     #[error("the network's times: {0}")]
     Timing(&'static str),
+    /// Numbers of the agreement or of the rewards that make no sense.
+    #[error("the network file, tables [consensus] and [rewards]: {0}")]
+    Consensus(&'static str),
 }
 
 impl NodeParams {
@@ -96,10 +160,25 @@ impl NodeParams {
             },
             tick_size: 9_331_200,
             post: NetworkParams::mainnet(),
+            consensus: ConsensusParams {
+                proposals_per_layer: 50,
+                min_weight: 1,
+                committee: 200,
+                preround_ms: 25_000,
+                round_ms: 12_000,
+                iterations: 4,
+                hdist: 10,
+                zdist: 2,
+                beacon_proposals_ms: 12 * 60 * MINUTE,
+                beacon_round_ms: 60 * MINUTE,
+                beacon_rounds: 60,
+                beacon_candidates: 100,
+            },
+            rewards: RewardParams::mainnet(),
         }
     }
 
-    /// A toy network that begins at `genesis`: epochs of 40 s, units of 64 KiB.
+    /// A toy network that begins at `genesis`: epochs of 40 s, layers of 4 s, units of 64 KiB.
     #[must_use]
     pub fn devnet(genesis: Time) -> Self {
         let hash = blake3::hash(format!("devnet {}", genesis.0).as_bytes());
@@ -109,8 +188,8 @@ impl NodeParams {
             genesis_id,
             timing: Timing {
                 genesis,
-                layer_ms: 1000,
-                layers_per_epoch: 40,
+                layer_ms: 4000,
+                layers_per_epoch: 10,
                 poet_phase_shift_ms: 20_000,
                 poet_cycle_gap_ms: 18_000,
                 delta_ms: 500,
@@ -118,6 +197,21 @@ impl NodeParams {
             tick_size: 1024,
             // A hash a unit: several provers share a core or two, and have seconds.
             post: NetworkParams { pow_difficulty: [0xff; 32], ..NetworkParams::devnet() },
+            consensus: ConsensusParams {
+                proposals_per_layer: 50,
+                min_weight: 1,
+                committee: 200,
+                preround_ms: 700,
+                round_ms: 350,
+                iterations: 4,
+                hdist: 10,
+                zdist: 2,
+                beacon_proposals_ms: 2000,
+                beacon_round_ms: 1000,
+                beacon_rounds: 6,
+                beacon_candidates: 100,
+            },
+            rewards: RewardParams::mainnet(),
         }
     }
 
@@ -149,7 +243,14 @@ impl NodeParams {
         if delta_ms.saturating_mul(4) > epoch - poet_phase_shift_ms {
             return wrong("an ATX made in the cycle gap must reach everyone 4 δ before the next epoch");
         }
-        Ok(())
+        self.consensus.check(epoch)?;
+        self.rewards.check()
+    }
+
+    /// The last layer before the first one in which anybody has weight: the first ATXs are published in epoch 1.
+    #[must_use]
+    pub fn effective_genesis(&self) -> Layer {
+        Layer(self.timing.layers_per_epoch.saturating_mul(2).saturating_sub(1))
     }
 
     /// Reads and checks a network file.
@@ -169,7 +270,8 @@ impl NodeParams {
         let mut genesis_id = GenesisId([0; 20]);
         hex::decode_to_slice(&file.genesis_id, &mut genesis_id.0)
             .map_err(|error| malformed(format!("genesis_id must be 40 hex digits ({error})")))?;
-        let params = Self { genesis_id, timing: file.timing(), tick_size: file.tick_size, post };
+        let (timing, tick_size) = (file.timing(), file.tick_size);
+        let params = Self { genesis_id, timing, tick_size, post, consensus: file.consensus, rewards: file.rewards };
         params.check()?;
         Ok(params)
     }
@@ -190,8 +292,67 @@ impl NodeParams {
             poet_cycle_gap_ms,
             delta_ms,
             tick_size: self.tick_size,
+            consensus: self.consensus.clone(),
+            rewards: self.rewards.clone(),
             post: self.post.to_toml().parse().map_err(<toml::ser::Error as serde::ser::Error>::custom)?,
         })
+    }
+}
+
+impl ConsensusParams {
+    /// More than half of the committee.
+    #[must_use]
+    pub fn threshold(&self) -> u32 {
+        self.committee / 2 + 1
+    }
+
+    fn check(&self, epoch_ms: u64) -> Result<(), NodeParamsError> {
+        let wrong = |what| Err(NodeParamsError::Consensus(what));
+        if self.proposals_per_layer == 0 || self.committee == 0 || self.iterations == 0 || self.min_weight == 0 {
+            return wrong("proposals_per_layer, committee, iterations and min_weight must not be 0");
+        }
+        if self.committee > 10_000
+            || self.proposals_per_layer > 1000
+            || self.iterations > 16
+            || self.beacon_rounds > 100
+        {
+            return wrong("at most 10000 seats, 1000 proposals a layer, 16 iterations, 100 beacon rounds");
+        }
+        if self.preround_ms == 0 || self.round_ms == 0 || self.beacon_round_ms == 0 || self.beacon_rounds == 0 {
+            return wrong("rounds must not be 0 ms long, and the beacon needs one");
+        }
+        if self.zdist == 0 || self.zdist > self.hdist {
+            return wrong("1 ≤ zdist ≤ hdist");
+        }
+        let beacon = self.beacon_round_ms.saturating_mul(u64::from(self.beacon_rounds) + 1);
+        if beacon.saturating_add(self.beacon_proposals_ms) >= epoch_ms {
+            return wrong("the beacon's rounds must end before the epoch does");
+        }
+        Ok(())
+    }
+}
+
+impl RewardParams {
+    /// The live network's issuance, by the classical rule.
+    #[must_use]
+    pub fn mainnet() -> Self {
+        Self {
+            rule: RewardRule::Classical,
+            issuance: 2_250_000_000 * 1_000_000_000,
+            fraction_issued: 450_000_000 * 1_000_000_000,
+            fraction_layers: 10 * 105_120 + 1,
+        }
+    }
+
+    fn check(&self) -> Result<(), NodeParamsError> {
+        let wrong = |what| Err(NodeParamsError::Consensus(what));
+        if self.fraction_issued == 0 || self.fraction_issued >= self.issuance || self.fraction_layers == 0 {
+            return wrong("0 < fraction_issued < issuance, and fraction_layers must not be 0");
+        }
+        if matches!(self.rule, RewardRule::Linear { proposers_permille } if proposers_permille > 1000) {
+            return wrong("proposers_permille ≤ 1000");
+        }
+        Ok(())
     }
 }
 
@@ -207,6 +368,8 @@ struct NodeFile {
     poet_cycle_gap_ms: u64,
     delta_ms: u64,
     tick_size: u64,
+    consensus: ConsensusParams,
+    rewards: RewardParams,
     post: toml::Table,
 }
 
@@ -246,7 +409,7 @@ mod tests {
             read(&good.replace(from, to)).unwrap_err()
         };
         assert!(matches!(refused("layer_ms", "layr_ms"), NodeParamsError::Malformed { .. }));
-        assert!(matches!(refused("layer_ms = 1000", "layer_ms = 0"), NodeParamsError::Timing(_)));
+        assert!(matches!(refused("layer_ms = 4000", "layer_ms = 0"), NodeParamsError::Timing(_)));
         assert!(matches!(
             refused("poet_phase_shift_ms = 20000", "poet_phase_shift_ms = 40000"),
             NodeParamsError::Timing(_)
@@ -256,6 +419,10 @@ mod tests {
             NodeParamsError::Timing(_)
         ));
         assert!(matches!(refused("delta_ms = 500", "delta_ms = 5001"), NodeParamsError::Timing(_)));
+        assert!(matches!(refused("committee = 200", "committee = 0"), NodeParamsError::Consensus(_)));
+        assert!(matches!(refused("zdist = 2", "zdist = 11"), NodeParamsError::Consensus(_)));
+        assert!(matches!(refused("beacon_rounds = 6", "beacon_rounds = 60"), NodeParamsError::Consensus(_)));
+        assert!(matches!(refused("fraction_layers", "fraction_layer"), NodeParamsError::Malformed { .. }));
         assert!(matches!(refused("k1 = 26", "k1 = 0"), NodeParamsError::Post { .. }));
         assert!(matches!(read("?"), Err(NodeParamsError::Malformed { .. })));
     }

@@ -32,7 +32,7 @@ use crate::env::store::{Store, StoreError};
 use crate::ids::Address;
 use crate::node::{Config, Effect, Input, Node};
 use crate::params::NodeParams;
-use crate::signature::Signer;
+use crate::signature::{Signer, Verifier};
 use crate::smeshing::{self, Phase};
 use crate::sync;
 use crate::time::Time;
@@ -159,7 +159,14 @@ pub async fn run(
     // One that begins anew, or has others to ask, has to hear first what they know.
     sync.alone_ms = (first && alone).then_some(0);
     let (timing, keys) = (params.timing.clone(), signers.clone());
-    let mut node = Node::new(Config { params, peer: net.own(), coinbase, signers, sync });
+    let mut node = Node::new(Config {
+        verifier: Verifier::new(params.genesis_id),
+        params,
+        peer: net.own(),
+        coinbase,
+        signers,
+        sync,
+    });
     restore(&mut node, &store)?;
     let (checker, checker_events) = Checker::start(checker)?;
     let checker = Arc::new(checker);

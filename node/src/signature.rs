@@ -4,13 +4,12 @@
 //! `8·s·B = 8·R + 8·k·A`. It is the rule under which checking many at once and one by one can't come to different verdicts,
 //! whatever small-order parts somebody puts into R or the key; nodes may then check as it suits them and still agree.
 
-use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 
-use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes, batch};
-use rand_core::{TryCryptoRng, TryRng};
-
+use crate::crypto::{Crypto, Ed25519, Key};
 use crate::ids::{GenesisId, NodeId, Signature};
+use crate::vrf::{VrfError, VrfProof};
 
 /// What a signature is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +31,8 @@ pub enum Domain {
     BeaconFirst = 10,
     /// A beacon's later votes.
     BeaconFollowup = 11,
+    /// A transaction.
+    Transaction = 12,
 }
 
 fn prefix(genesis: &GenesisId, domain: Domain) -> Vec<u8> {
@@ -46,7 +47,8 @@ fn signed_bytes(genesis: &GenesisId, domain: Domain, message: &[u8]) -> Vec<u8> 
 #[derive(Clone)]
 pub struct Signer {
     genesis: GenesisId,
-    key: SigningKey,
+    node_id: NodeId,
+    key: Arc<dyn Key>,
 }
 
 impl fmt::Debug for Signer {
@@ -59,13 +61,20 @@ impl Signer {
     /// The key that `seed`, the first half of a key file, makes.
     #[must_use]
     pub fn new(genesis: GenesisId, seed: &[u8; 32]) -> Self {
-        Self { genesis, key: SigningKey::from(*seed) }
+        Self::with(&Ed25519, genesis, seed)
+    }
+
+    /// The same by another crypto.
+    #[must_use]
+    pub fn with(crypto: &dyn Crypto, genesis: GenesisId, seed: &[u8; 32]) -> Self {
+        let key = crypto.key(seed);
+        Self { genesis, node_id: key.node_id(), key }
     }
 
     /// The public half.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
-        NodeId(VerificationKeyBytes::from(&self.key).into())
+        self.node_id
     }
 
     /// What stands before a message that is signed, for whoever has to be told.
@@ -77,7 +86,15 @@ impl Signer {
     /// Signs a message.
     #[must_use]
     pub fn sign(&self, domain: Domain, message: &[u8]) -> Signature {
-        Signature(self.key.sign(&signed_bytes(&self.genesis, domain, message)).to_bytes())
+        self.key.sign(&signed_bytes(&self.genesis, domain, message))
+    }
+
+    /// Draws for a message, always the same.
+    ///
+    /// # Errors
+    /// None in practice: every message has a proof.
+    pub fn draw(&self, message: &[u8]) -> Result<VrfProof, VrfError> {
+        self.key.draw(message)
     }
 }
 
@@ -94,17 +111,24 @@ pub struct Signed<'a> {
     pub signature: Signature,
 }
 
-/// Checks signatures of one network.
-#[derive(Clone, Copy, Debug)]
+/// Checks signatures of one network, and draws.
+#[derive(Clone, Debug)]
 pub struct Verifier {
     genesis: GenesisId,
+    crypto: Arc<dyn Crypto>,
 }
 
 impl Verifier {
     /// For the network of `genesis`.
     #[must_use]
     pub fn new(genesis: GenesisId) -> Self {
-        Self { genesis }
+        Self::with(Arc::new(Ed25519), genesis)
+    }
+
+    /// The same by another crypto.
+    #[must_use]
+    pub fn with(crypto: Arc<dyn Crypto>, genesis: GenesisId) -> Self {
+        Self { genesis, crypto }
     }
 
     /// What stands before a message that is signed.
@@ -117,9 +141,7 @@ impl Verifier {
     #[must_use]
     pub fn holds(&self, signed: &Signed<'_>) -> bool {
         let bytes = signed_bytes(&self.genesis, signed.domain, signed.message);
-        VerificationKey::try_from(signed.signer.0)
-            .and_then(|key| key.verify(&ed25519_zebra::Signature::from_bytes(&signed.signature.0), &bytes))
-            .is_ok()
+        self.crypto.holds(signed.signer, &bytes, &signed.signature)
     }
 
     /// The positions of those that don't hold, with the verdicts of [`Verifier::holds`]; faster while all are good.
@@ -134,53 +156,29 @@ impl Verifier {
     /// Whether all hold: a linear combination of their equations does, its factors not for anybody to choose.
     #[must_use]
     pub fn all_hold(&self, all: &[Signed<'_>]) -> bool {
-        let mut batch = batch::Verifier::new();
-        for signed in all {
-            let bytes = signed_bytes(&self.genesis, signed.domain, signed.message);
-            let signature = ed25519_zebra::Signature::from_bytes(&signed.signature.0);
-            batch.queue((VerificationKeyBytes::from(signed.signer.0), signature, &bytes));
-        }
-        batch.verify(Factors::of(all)).is_ok()
+        let bytes = |signed: &Signed<'_>| signed_bytes(&self.genesis, signed.domain, signed.message);
+        let triples: Vec<_> = all.iter().map(|signed| (signed.signer, bytes(signed), signed.signature)).collect();
+        self.crypto.all_hold(&triples, hash_of(all))
+    }
+
+    /// Whether a proof is the signer's draw for a message.
+    ///
+    /// # Errors
+    /// [`VrfError`].
+    pub fn drawn(&self, signer: NodeId, message: &[u8], proof: &VrfProof) -> Result<(), VrfError> {
+        self.crypto.drawn(signer, message, proof)
     }
 }
 
-/// The factors of the combination: a hash of all that is checked. Whoever changes one signature to make errors cancel
-/// out changes every factor, so there is no need for randomness that a simulation could not repeat.
-struct Factors(blake3::OutputReader);
-
-impl Factors {
-    fn of(all: &[Signed<'_>]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for signed in all {
-            hasher.update(&signed.signer.0).update(&signed.signature.0).update(&[signed.domain as u8]);
-            hasher.update(blake3::hash(signed.message).as_bytes());
-        }
-        Self(hasher.finalize_xof())
+/// Of everything that is checked together.
+fn hash_of(all: &[Signed<'_>]) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    for signed in all {
+        hasher.update(&signed.signer.0).update(&signed.signature.0).update(&[signed.domain as u8]);
+        hasher.update(blake3::hash(signed.message).as_bytes());
     }
+    hasher
 }
-
-impl TryRng for Factors {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Factors {}
 
 #[cfg(test)]
 mod tests;

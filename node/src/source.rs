@@ -70,11 +70,19 @@ pub enum Topic {
     Atx,
     /// A fraud proof.
     Fraud,
+    /// A [`crate::ballot::Proposal`].
+    Proposal,
+    /// A [`crate::hare::HareMessage`].
+    Hare,
+    /// A [`crate::beacon::BeaconMessage`].
+    Beacon,
+    /// A [`crate::transaction::Transaction`].
+    Transaction,
 }
 
 impl Topic {
     /// All there are.
-    pub const ALL: [Self; 2] = [Self::Atx, Self::Fraud];
+    pub const ALL: [Self; 6] = [Self::Atx, Self::Fraud, Self::Proposal, Self::Hare, Self::Beacon, Self::Transaction];
 
     /// Its name on the wire, without the network's.
     #[must_use]
@@ -82,6 +90,10 @@ impl Topic {
         match self {
             Self::Atx => "atx",
             Self::Fraud => "fraud",
+            Self::Proposal => "proposal",
+            Self::Hare => "hare",
+            Self::Beacon => "beacon",
+            Self::Transaction => "transaction",
         }
     }
 }

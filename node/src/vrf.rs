@@ -48,6 +48,16 @@ impl fmt::Debug for VrfProof {
 
 scale_as_inner!(VrfProof);
 
+impl VrfProof {
+    /// A number that is drawn: 64 bits of Γ, of which there are `at` = 0, 1, 2.
+    #[must_use]
+    pub fn number(&self, at: usize) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.0[8 * at.min(2)..][..8]);
+        u64::from_le_bytes(bytes)
+    }
+}
+
 /// What a proof proves (β): 64 B that nobody without the key could predict.
 pub type VrfOutput = [u8; 64];
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Archive, ArchiveError, Kept, Write};
-use crate::ids::{AtxId, Challenge, Epoch, NodeId};
+use super::{Applied, Archive, ArchiveError, Kept, LedgerEntry, Write};
+use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, Layer, NodeId, TxId};
 
 /// Keeps everything in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,18 @@ pub struct Memory {
     poets: BTreeMap<Challenge, Vec<u8>>,
     frauds: BTreeMap<NodeId, Kept>,
     smeshing: BTreeMap<NodeId, Vec<u8>>,
+    ballots: BTreeMap<BallotId, Vec<u8>>,
+    ballots_by_layer: BTreeSet<(Layer, BallotId)>,
+    contents: BTreeMap<BallotId, Vec<u8>>,
+    contents_by_layer: BTreeSet<(Layer, BallotId)>,
+    blocks: BTreeMap<BlockId, Vec<u8>>,
+    blocks_by_layer: BTreeSet<(Layer, BlockId)>,
+    transactions: BTreeMap<TxId, Vec<u8>>,
+    beacons: BTreeMap<Epoch, Beacon>,
+    spoke: Option<Layer>,
+    hares: BTreeMap<Layer, BlockId>,
+    applied: BTreeMap<Layer, Applied>,
+    ledger: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Memory {
@@ -32,8 +44,54 @@ impl Memory {
             Write::Smeshing { node_id, bytes } => {
                 self.smeshing.insert(node_id, bytes);
             }
+            Write::Ballot { id, layer, bytes } => {
+                self.ballots_by_layer.insert((layer, id));
+                self.ballots.insert(id, bytes);
+            }
+            Write::Content { id, layer, bytes } => {
+                self.contents_by_layer.insert((layer, id));
+                self.contents.insert(id, bytes);
+            }
+            Write::Block { id, layer, bytes } => {
+                self.blocks_by_layer.insert((layer, id));
+                self.blocks.insert(id, bytes);
+            }
+            Write::Transaction { id, bytes } => {
+                self.transactions.insert(id, bytes);
+            }
+            Write::ForgetTransaction { id } => {
+                self.transactions.remove(&id);
+            }
+            Write::Beacon { epoch, beacon } => {
+                self.beacons.insert(epoch, beacon);
+            }
+            Write::Speaks { layer } => self.spoke = Some(layer),
+            Write::Hare { layer, block } => {
+                self.hares.insert(layer, block);
+            }
+            Write::Applied { layer, applied } => {
+                self.applied.insert(layer, applied);
+            }
+            Write::Ledger { key, value: Some(value) } => {
+                self.ledger.insert(key, value);
+            }
+            Write::Ledger { key, value: None } => {
+                self.ledger.remove(&key);
+            }
+            Write::Forget { before } => {
+                let kept = self.contents_by_layer.split_off(&(before, BallotId([0; 20])));
+                for (_, id) in std::mem::replace(&mut self.contents_by_layer, kept) {
+                    self.contents.remove(&id);
+                }
+                self.hares = self.hares.split_off(&before);
+            }
         }
     }
+}
+
+/// The things of one layer in an index.
+fn of_layer<T: Copy + Ord>(index: &BTreeSet<(Layer, T)>, layer: Layer, first: T, last: T) -> Vec<T> {
+    index.range((layer, first)..=(layer, last)).map(|(_, id)| *id).collect()
 }
 
 impl Archive for Memory {
@@ -63,5 +121,63 @@ impl Archive for Memory {
 
     fn smeshing(&self, node_id: NodeId) -> Result<Option<Vec<u8>>, ArchiveError> {
         Ok(self.smeshing.get(&node_id).cloned())
+    }
+
+    fn ballots(&self, layer: Layer) -> Result<Vec<BallotId>, ArchiveError> {
+        Ok(of_layer(&self.ballots_by_layer, layer, BallotId([0; 20]), BallotId([0xff; 20])))
+    }
+
+    fn ballot(&self, id: BallotId) -> Result<Option<Vec<u8>>, ArchiveError> {
+        Ok(self.ballots.get(&id).cloned())
+    }
+
+    fn content(&self, id: BallotId) -> Result<Option<Vec<u8>>, ArchiveError> {
+        Ok(self.contents.get(&id).cloned())
+    }
+
+    fn blocks(&self, layer: Layer) -> Result<Vec<BlockId>, ArchiveError> {
+        Ok(of_layer(&self.blocks_by_layer, layer, BlockId([0; 20]), BlockId([0xff; 20])))
+    }
+
+    fn block(&self, id: BlockId) -> Result<Option<Vec<u8>>, ArchiveError> {
+        Ok(self.blocks.get(&id).cloned())
+    }
+
+    fn transaction(&self, id: TxId) -> Result<Option<Vec<u8>>, ArchiveError> {
+        Ok(self.transactions.get(&id).cloned())
+    }
+
+    fn beacon(&self, epoch: Epoch) -> Result<Option<Beacon>, ArchiveError> {
+        Ok(self.beacons.get(&epoch).copied())
+    }
+
+    fn spoke(&self) -> Result<Option<Layer>, ArchiveError> {
+        Ok(self.spoke)
+    }
+
+    fn hare(&self, layer: Layer) -> Result<Option<BlockId>, ArchiveError> {
+        Ok(self.hares.get(&layer).copied())
+    }
+
+    fn applied(&self, layer: Layer) -> Result<Option<Applied>, ArchiveError> {
+        Ok(self.applied.get(&layer).copied())
+    }
+
+    fn last_applied(&self) -> Result<Option<Layer>, ArchiveError> {
+        Ok(self.applied.last_key_value().map(|(layer, _)| *layer))
+    }
+
+    fn last_ballots(&self) -> Result<Option<Layer>, ArchiveError> {
+        Ok(self.ballots_by_layer.last().map(|(layer, _)| *layer))
+    }
+
+    fn ledger(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<LedgerEntry>, ArchiveError> {
+        let later = self.ledger.iter().filter(|(key, _)| after.is_none_or(|after| key[..] > *after));
+        Ok(later.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn transactions(&self, after: Option<TxId>, limit: usize) -> Result<Vec<TxId>, ArchiveError> {
+        let later = self.transactions.keys().filter(|id| after.is_none_or(|after| **id > after));
+        Ok(later.take(limit).copied().collect())
     }
 }

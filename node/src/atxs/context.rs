@@ -177,6 +177,7 @@ pub(super) struct Examined {
 /// What the rules depend on.
 pub(super) struct Rules<'a> {
     pub(super) params: &'a NodeParams,
+    pub(super) verifier: &'a Verifier,
     /// Draws the labels that are looked at: what no prover can know.
     pub(super) seed: &'a [u8],
     pub(super) records: &'a Records,
@@ -322,7 +323,7 @@ impl Rules<'_> {
             signature: marriage.signature,
         };
         let signed: Vec<_> = married.iter().zip(&atx.marriages).map(signed).collect();
-        match Verifier::new(self.params.genesis_id).wrong_among(&signed).first() {
+        match self.verifier.wrong_among(&signed).first() {
             Some(&marriage) => Err(Wrong::MarriageSignature { marriage }),
             None => Ok(married),
         }

@@ -44,7 +44,7 @@ impl Atxs {
     /// # Errors
     /// [`RestoreError::Atx`].
     pub fn restore(&mut self, received: Time, atx: &Received) -> Result<(), RestoreError> {
-        let rules = Rules { params: &self.params, seed: &self.seed, records: &self.records };
+        let rules = Rules { params: &self.params, verifier: &self.verifier, seed: &self.seed, records: &self.records };
         let examined = rules.examine(atx, received).map_err(|wrong| RestoreError::Atx { id: atx.id, wrong })?;
         self.records.insert(examined.record);
         Ok(())

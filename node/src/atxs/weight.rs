@@ -71,6 +71,13 @@ impl Atxs {
         highest.map_or(self.params.golden_atx(), |record| record.id)
     }
 
+    /// Whether an accepted ATX has lost its weight: there is a fraud proof of one of its miners, or of somebody married with
+    /// one.
+    #[must_use]
+    pub fn is_of_fraud(&self, record: &Record) -> bool {
+        self.records.fraud_of_atx(record).is_some()
+    }
+
     /// Since when a miner has no weight: there is a fraud proof of it or of somebody it is married with.
     #[must_use]
     pub fn fraud_of(&self, node_id: NodeId) -> Option<Time> {

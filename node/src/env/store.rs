@@ -3,6 +3,8 @@
 //! Kept in the file is its schema's version and the network it is of; a file of another is refused, and so is one that
 //! another process has open.
 
+mod layers;
+
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
@@ -11,15 +13,16 @@ use redb::{
     WriteTransaction,
 };
 
-use crate::archive::{Archive, ArchiveError, Kept, Write};
-use crate::ids::{AtxId, Challenge, Epoch, GenesisId, NodeId};
+use self::layers::LayerTables;
+use crate::archive::{Applied, Archive, ArchiveError, Kept, LedgerEntry, Write};
+use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, GenesisId, Layer, NodeId, TxId};
 use crate::time::Time;
 
 /// The file's name in a node's directory.
 pub const FILE_NAME: &str = "node.redb";
 
 /// Goes up when the tables below change their meaning.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 
 /// The database's cache. The records that decisions need are in memory anyway.
 const CACHE_BYTES: usize = 64 << 20;
@@ -221,6 +224,7 @@ struct Tables<'t> {
     poets: Table<'t, Id, &'static [u8]>,
     frauds: Table<'t, Id, (u64, &'static [u8])>,
     smeshing: Table<'t, Id, &'static [u8]>,
+    layers: LayerTables<'t>,
 }
 
 impl<'t> Tables<'t> {
@@ -231,6 +235,7 @@ impl<'t> Tables<'t> {
             poets: transaction.open_table(POETS)?,
             frauds: transaction.open_table(FRAUDS)?,
             smeshing: transaction.open_table(SMESHING)?,
+            layers: LayerTables::open(transaction)?,
         })
     }
 
@@ -251,6 +256,7 @@ impl<'t> Tables<'t> {
                 Write::Smeshing { node_id, bytes } => {
                     self.smeshing.insert(node_id.0, &bytes[..])?;
                 }
+                write => self.layers.write(write)?,
             }
         }
         Ok(())
@@ -312,6 +318,62 @@ impl Archive for Store {
 
     fn smeshing(&self, node_id: NodeId) -> Result<Option<Vec<u8>>, ArchiveError> {
         bytes(&self.database, SMESHING, node_id.0).map_err(failed)
+    }
+
+    fn ballots(&self, layer: Layer) -> Result<Vec<BallotId>, ArchiveError> {
+        Ok(layers::ids(&self.database, layers::BALLOTS_BY_LAYER, layer).map_err(failed)?.map(BallotId).collect())
+    }
+
+    fn ballot(&self, id: BallotId) -> Result<Option<Vec<u8>>, ArchiveError> {
+        layers::bytes(&self.database, layers::BALLOTS, id.0).map_err(failed)
+    }
+
+    fn content(&self, id: BallotId) -> Result<Option<Vec<u8>>, ArchiveError> {
+        layers::bytes(&self.database, layers::CONTENTS, id.0).map_err(failed)
+    }
+
+    fn blocks(&self, layer: Layer) -> Result<Vec<BlockId>, ArchiveError> {
+        Ok(layers::ids(&self.database, layers::BLOCKS_BY_LAYER, layer).map_err(failed)?.map(BlockId).collect())
+    }
+
+    fn block(&self, id: BlockId) -> Result<Option<Vec<u8>>, ArchiveError> {
+        layers::bytes(&self.database, layers::BLOCKS, id.0).map_err(failed)
+    }
+
+    fn transaction(&self, id: TxId) -> Result<Option<Vec<u8>>, ArchiveError> {
+        bytes(&self.database, layers::TRANSACTIONS, id.0).map_err(failed)
+    }
+
+    fn beacon(&self, epoch: Epoch) -> Result<Option<Beacon>, ArchiveError> {
+        layers::beacon(&self.database, epoch).map_err(failed)
+    }
+
+    fn spoke(&self) -> Result<Option<Layer>, ArchiveError> {
+        layers::spoke(&self.database).map_err(failed)
+    }
+
+    fn hare(&self, layer: Layer) -> Result<Option<BlockId>, ArchiveError> {
+        layers::hare(&self.database, layer).map_err(failed)
+    }
+
+    fn applied(&self, layer: Layer) -> Result<Option<Applied>, ArchiveError> {
+        layers::applied(&self.database, layer).map_err(failed)
+    }
+
+    fn last_applied(&self) -> Result<Option<Layer>, ArchiveError> {
+        layers::last_applied(&self.database).map_err(failed)
+    }
+
+    fn last_ballots(&self) -> Result<Option<Layer>, ArchiveError> {
+        layers::last_ballots(&self.database).map_err(failed)
+    }
+
+    fn ledger(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<LedgerEntry>, ArchiveError> {
+        layers::ledger(&self.database, after, limit).map_err(failed)
+    }
+
+    fn transactions(&self, after: Option<TxId>, limit: usize) -> Result<Vec<TxId>, ArchiveError> {
+        layers::transactions(&self.database, after, limit).map_err(failed)
     }
 }
 

@@ -53,6 +53,9 @@ pub(super) async fn from_net(
             NetEvent::Gossip { topic: Topic::Fraud, source, data } => {
                 tell(&events, Input::Fraud { bytes: data, source }).await
             }
+            NetEvent::Gossip { topic, source, data } => {
+                tell(&events, Input::Gossip { topic, bytes: data, source }).await
+            }
             NetEvent::Request { request, responder, .. } => {
                 let store = Arc::clone(&store);
                 desk.take(move || match reconcile::answer(&*store, &request) {

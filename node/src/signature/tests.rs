@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha512};
 
 use super::*;
+use crate::crypto::ed25519::Factors;
 
 const GENESIS: GenesisId = GenesisId([7; 20]);
 const MESSAGE: &[u8] = b"a message";
@@ -184,7 +185,7 @@ fn every_factor_depends_on_all_that_is_checked() {
     let good = signed([1; 32], [2; 64]);
     let factors = |last| {
         let mut factors = [0; 32];
-        Factors::of(&[good, good, last]).0.fill(&mut factors);
+        Factors(hash_of(&[good, good, last]).finalize_xof()).0.fill(&mut factors);
         factors
     };
     let changed = [

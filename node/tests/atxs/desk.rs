@@ -62,7 +62,7 @@ impl Desk {
     pub(crate) fn with(params: &NodeParams, own: Peer, now: Time) -> Self {
         Self {
             params: params.clone(),
-            atxs: Atxs::new(params, own),
+            atxs: Atxs::new(params, Verifier::new(params.genesis_id), own),
             archive: Memory::default(),
             writes: vec![],
             now,

@@ -7,6 +7,7 @@ use node::atx::Received;
 use node::atxs::{Atxs, Effect, Input, Need, Reason};
 use node::codec::encode;
 use node::ids::{AtxId, Epoch};
+use node::signature::Verifier;
 use node::source::{Source, Topic, Verdict};
 
 use crate::bad::BASE;
@@ -242,7 +243,7 @@ fn what_was_kept_gives_the_same_state() {
     // With a fraud.
     desk.comes(&base.world.initial(&base.eve, 5));
     assert_eq!(desk.frauds(), [base.eve.id()]);
-    let mut restored = Atxs::new(&base.world.params, OWN);
+    let mut restored = Atxs::new(&base.world.params, Verifier::new(base.world.params.genesis_id), OWN);
     let mut writes = desk.writes.clone();
     let order = |write: &Write| match write {
         Write::Poet { .. } => (0, Epoch(0), AtxId([0; 32])),
@@ -258,6 +259,7 @@ fn what_was_kept_gives_the_same_state() {
             }
             Write::Fraud { received, bytes, .. } => restored.restore_fraud(*received, bytes).unwrap(),
             Write::Smeshing { .. } => panic!("not ours"),
+            _ => panic!("{write:?}"),
         }
     }
     assert_eq!(records(&restored), records(&desk.atxs));
@@ -265,7 +267,7 @@ fn what_was_kept_gives_the_same_state() {
         assert_eq!(restored.weight(Epoch(epoch)), desk.atxs.weight(Epoch(epoch)));
     }
     // An ATX whose PoET proof is gone is damage, not a panic.
-    let mut damaged = Atxs::new(&base.world.params, OWN);
+    let mut damaged = Atxs::new(&base.world.params, Verifier::new(base.world.params.genesis_id), OWN);
     assert!(damaged.restore(base.world.start(1), &base.a1.atx.clone().into()).is_err());
     assert!(damaged.restore_poet(&[1, 2, 3]).is_err());
     assert!(damaged.restore_fraud(base.world.start(1), &[9]).is_err());

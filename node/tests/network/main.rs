@@ -12,6 +12,7 @@ use node::atx::Received;
 use node::codec::encode;
 use node::ids::{Address, Epoch, NodeId};
 use node::node::{Config, Effect, Input, Node};
+use node::signature::Verifier;
 use node::source::{MessageHash, Peer, Source, Topic, Verdict};
 use node::sync;
 
@@ -128,6 +129,7 @@ fn a_wrongly_signed_answer_is_not_waited_for() {
     for answer in [Input::Junk { source, id, why: "the signature".into() }, Input::Crowded { source, id }] {
         let mut node = Node::new(Config {
             params: world.params.clone(),
+            verifier: Verifier::new(world.params.genesis_id),
             peer: Peer([1; 32]),
             coinbase: Address([0; 24]),
             signers: vec![],

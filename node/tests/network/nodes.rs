@@ -60,6 +60,7 @@ impl Nodes {
         let member = |i| Member {
             node: Node::new(Config {
                 params: params.clone(),
+                verifier: Verifier::new(params.genesis_id),
                 peer: name(i),
                 coinbase: Address([0; 24]),
                 signers: vec![],
@@ -209,6 +210,7 @@ impl Nodes {
         match topic {
             Topic::Atx => self.check(to, source, &bytes),
             Topic::Fraud => self.members[to].inputs.push_back(Input::Fraud { bytes, source }),
+            topic => self.members[to].inputs.push_back(Input::Gossip { topic, bytes, source }),
         }
     }
 

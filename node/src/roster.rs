@@ -1,0 +1,93 @@
+//! Who takes part in an epoch, and with what weight: the ATXs of the epoch before, miner by miner (NODE.md section 1).
+
+use std::collections::BTreeMap;
+
+use crate::atxs::Atxs;
+use crate::ids::{Address, AtxId, Epoch, NodeId};
+use crate::time::Grade;
+
+/// A miner in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its ATX.
+    pub atx: AtxId,
+    /// What its part in it weighs.
+    pub weight: u64,
+    /// The ATX's VRF nonce.
+    pub vrf_nonce: u64,
+    /// Who is paid.
+    pub coinbase: Address,
+    /// The tick that the ATX has reached.
+    pub height: u64,
+    /// How the ATX counts.
+    pub grade: Grade,
+    /// Whether there is a fraud proof of it, or of somebody it is married with.
+    pub fraud: bool,
+}
+
+/// All miners with an ATX for an epoch that counts, at least to some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roster {
+    /// Which epoch.
+    pub epoch: Epoch,
+    /// The weight of its active set, frauds that were found out in the epoch included; draws are made from it.
+    pub total_weight: u64,
+    /// The same without any frauds; votes are measured by it.
+    pub honest_weight: u64,
+    members: BTreeMap<NodeId, Member>,
+}
+
+impl Roster {
+    /// As the ATXs say that are known now.
+    #[must_use]
+    pub fn new(atxs: &Atxs, epoch: Epoch) -> Self {
+        let mut roster = Self { epoch, total_weight: 0, honest_weight: 0, members: BTreeMap::new() };
+        let published = epoch.previous().into_iter().flat_map(|published| atxs.ids(published));
+        for record in published.filter_map(|id| atxs.atx(id)) {
+            let grade = atxs.grade(record);
+            let fraud = atxs.is_of_fraud(record);
+            for part in &record.parts {
+                let weight = u64::from(part.effective_units).saturating_mul(record.ticks);
+                let member = Member {
+                    atx: record.id,
+                    weight,
+                    vrf_nonce: record.vrf_nonce,
+                    coinbase: record.coinbase,
+                    height: record.height(),
+                    grade,
+                    fraud,
+                };
+                // Of two ATXs of a miner, which make it a fraud, one is as good as the other.
+                roster.members.entry(part.node_id).or_insert(member);
+            }
+        }
+        for member in roster.members.values().filter(|member| member.grade == Grade::Good) {
+            roster.total_weight = roster.total_weight.saturating_add(member.weight);
+            if !member.fraud {
+                roster.honest_weight = roster.honest_weight.saturating_add(member.weight);
+            }
+        }
+        roster
+    }
+
+    /// One that is given, for tests.
+    #[must_use]
+    pub fn of(epoch: Epoch, members: BTreeMap<NodeId, Member>) -> Self {
+        let sum = |fraud: bool| {
+            let counted = members.values().filter(|member| member.grade == Grade::Good && (fraud || !member.fraud));
+            counted.fold(0u64, |sum, member| sum.saturating_add(member.weight))
+        };
+        Self { epoch, total_weight: sum(true), honest_weight: sum(false), members }
+    }
+
+    /// A miner; none if its ATX counts nowhere.
+    #[must_use]
+    pub fn member(&self, node_id: NodeId) -> Option<&Member> {
+        self.members.get(&node_id).filter(|member| member.fraud || member.grade != Grade::Evil)
+    }
+
+    /// All whose ATX is in the active set.
+    pub fn active(&self) -> impl Iterator<Item = (NodeId, &Member)> {
+        self.members.iter().filter(|(_, member)| member.grade == Grade::Good).map(|(id, member)| (*id, member))
+    }
+}
