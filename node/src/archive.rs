@@ -7,7 +7,7 @@ mod memory;
 
 pub use memory::Memory;
 
-use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, Layer, NodeId, StateRoot, TxId};
+use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, Layer, NodeId, Opinion, StateRoot, TxId};
 use crate::time::Time;
 
 /// Something to be kept. Those of one step are kept together or not at all.
@@ -106,6 +106,15 @@ pub enum Write {
         /// The block that its proposals come to.
         block: BlockId,
     },
+    /// A chain of votes that ballots build on, kept until [`Write::Forget`].
+    Opinion {
+        /// Its name.
+        opinion: Opinion,
+        /// The layer of its last vote.
+        layer: Layer,
+        /// The encoding of its last vote, with what was before it.
+        bytes: Vec<u8>,
+    },
     /// A layer is final, and its block applied.
     Applied {
         /// The layer.
@@ -120,7 +129,7 @@ pub enum Write {
         /// The ledger's own encoding.
         value: Option<Vec<u8>>,
     },
-    /// Contents and decisions of layers before this one are needed no more.
+    /// Contents, decisions and opinions of layers before this one are needed no more.
     Forget {
         /// The first that is kept.
         before: Layer,
@@ -134,6 +143,8 @@ pub struct Applied {
     pub block: Option<BlockId>,
     /// All accounts after it.
     pub root: StateRoot,
+    /// What a ballot says that agrees with all layers up to it.
+    pub opinion: Opinion,
 }
 
 /// An ATX or a fraud proof, with the time it came.
@@ -244,6 +255,12 @@ pub trait Archive {
     /// # Errors
     /// [`ArchiveError`].
     fn hare(&self, layer: Layer) -> Result<Option<BlockId>, ArchiveError>;
+
+    /// The last votes of all chains, as they were kept, of layers from `from` on.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn opinions(&self, from: Layer) -> Result<Vec<Vec<u8>>, ArchiveError>;
 
     /// What became of a layer; `None` while it isn't final.
     ///

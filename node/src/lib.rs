@@ -37,6 +37,8 @@ pub mod atxs;
 
 pub mod roster;
 
+pub mod tortoise;
+
 pub mod wire;
 
 pub mod reconcile;

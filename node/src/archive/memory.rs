@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Applied, Archive, ArchiveError, Kept, LedgerEntry, Write};
-use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, Layer, NodeId, TxId};
+use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, Layer, NodeId, Opinion, TxId};
 
 /// Keeps everything in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub struct Memory {
     beacons: BTreeMap<Epoch, Beacon>,
     spoke: Option<Layer>,
     hares: BTreeMap<Layer, BlockId>,
+    opinions: BTreeMap<(Layer, Opinion), Vec<u8>>,
     applied: BTreeMap<Layer, Applied>,
     ledger: BTreeMap<Vec<u8>, Vec<u8>>,
 }
@@ -69,6 +70,9 @@ impl Memory {
             Write::Hare { layer, block } => {
                 self.hares.insert(layer, block);
             }
+            Write::Opinion { opinion, layer, bytes } => {
+                self.opinions.insert((layer, opinion), bytes);
+            }
             Write::Applied { layer, applied } => {
                 self.applied.insert(layer, applied);
             }
@@ -84,6 +88,7 @@ impl Memory {
                     self.contents.remove(&id);
                 }
                 self.hares = self.hares.split_off(&before);
+                self.opinions = self.opinions.split_off(&(before, Opinion([0; 32])));
             }
         }
     }
@@ -157,6 +162,10 @@ impl Archive for Memory {
 
     fn hare(&self, layer: Layer) -> Result<Option<BlockId>, ArchiveError> {
         Ok(self.hares.get(&layer).copied())
+    }
+
+    fn opinions(&self, from: Layer) -> Result<Vec<Vec<u8>>, ArchiveError> {
+        Ok(self.opinions.range((from, Opinion([0; 32]))..).map(|(_, bytes)| bytes.clone()).collect())
     }
 
     fn applied(&self, layer: Layer) -> Result<Option<Applied>, ArchiveError> {

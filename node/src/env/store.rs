@@ -356,6 +356,10 @@ impl Archive for Store {
         layers::hare(&self.database, layer).map_err(failed)
     }
 
+    fn opinions(&self, from: Layer) -> Result<Vec<Vec<u8>>, ArchiveError> {
+        layers::opinions(&self.database, from).map_err(failed)
+    }
+
     fn applied(&self, layer: Layer) -> Result<Option<Applied>, ArchiveError> {
         layers::applied(&self.database, layer).map_err(failed)
     }

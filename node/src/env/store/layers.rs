@@ -7,11 +7,12 @@ use redb::{
 };
 
 use crate::archive::{Applied, LedgerEntry, Write};
-use crate::ids::{Beacon, BlockId, Epoch, Layer, StateRoot, TxId};
+use crate::ids::{Beacon, BlockId, Epoch, Layer, Opinion, StateRoot, TxId};
 
 /// Ballots and blocks have short names.
 type Short = [u8; 20];
 type Bytes = &'static [u8];
+type Became = (Option<Short>, [u8; 32], [u8; 32]);
 
 pub(super) const BALLOTS: TableDefinition<Short, Bytes> = TableDefinition::new("ballots");
 pub(super) const BALLOTS_BY_LAYER: TableDefinition<(u32, Short), ()> = TableDefinition::new("ballots_by_layer");
@@ -24,8 +25,10 @@ const BEACONS: TableDefinition<u32, [u8; 4]> = TableDefinition::new("beacons");
 /// One entry: the last layer in which the node spoke.
 const SPOKE: TableDefinition<(), u32> = TableDefinition::new("spoke");
 const HARES: TableDefinition<u32, Short> = TableDefinition::new("hares");
-/// Layer → (block, root of all accounts).
-const APPLIED: TableDefinition<u32, (Option<Short>, [u8; 32])> = TableDefinition::new("applied");
+/// (Layer, name) → the last vote of a chain.
+const OPINIONS: TableDefinition<(u32, [u8; 32]), Bytes> = TableDefinition::new("opinions");
+/// Layer → (block, root of all accounts, opinion).
+const APPLIED: TableDefinition<u32, Became> = TableDefinition::new("applied");
 const LEDGER: TableDefinition<Bytes, Bytes> = TableDefinition::new("ledger");
 
 /// These tables while a step is written.
@@ -40,7 +43,8 @@ pub(super) struct LayerTables<'t> {
     beacons: Table<'t, u32, [u8; 4]>,
     spoke: Table<'t, (), u32>,
     hares: Table<'t, u32, Short>,
-    applied: Table<'t, u32, (Option<Short>, [u8; 32])>,
+    opinions: Table<'t, (u32, [u8; 32]), Bytes>,
+    applied: Table<'t, u32, Became>,
     ledger: Table<'t, Bytes, Bytes>,
 }
 
@@ -57,6 +61,7 @@ impl<'t> LayerTables<'t> {
             beacons: transaction.open_table(BEACONS)?,
             spoke: transaction.open_table(SPOKE)?,
             hares: transaction.open_table(HARES)?,
+            opinions: transaction.open_table(OPINIONS)?,
             applied: transaction.open_table(APPLIED)?,
             ledger: transaction.open_table(LEDGER)?,
         })
@@ -92,8 +97,11 @@ impl<'t> LayerTables<'t> {
             Write::Hare { layer, block } => {
                 self.hares.insert(layer.0, block.0)?;
             }
-            Write::Applied { layer, applied: Applied { block, root } } => {
-                self.applied.insert(layer.0, (block.map(|block| block.0), root.0))?;
+            Write::Opinion { opinion, layer, bytes } => {
+                self.opinions.insert((layer.0, opinion.0), &bytes[..])?;
+            }
+            Write::Applied { layer, applied: Applied { block, root, opinion } } => {
+                self.applied.insert(layer.0, (block.map(|block| block.0), root.0, opinion.0))?;
             }
             Write::Ledger { key, value: Some(value) } => {
                 self.ledger.insert(&key[..], &value[..])?;
@@ -116,6 +124,7 @@ impl<'t> LayerTables<'t> {
             self.contents.remove(key.1)?;
             self.contents_by_layer.remove(key)?;
         }
+        self.opinions.retain_in(..(before, [0; 32]), |_, _| false)?;
         self.hares.retain_in(..before, |_, _| false)
     }
 }
@@ -155,9 +164,15 @@ pub(super) fn hare(database: &Database, layer: Layer) -> Result<Option<BlockId>,
 pub(super) fn applied(database: &Database, layer: Layer) -> Result<Option<Applied>, redb::Error> {
     let entry = database.begin_read()?.open_table(APPLIED)?.get(layer.0)?;
     Ok(entry.map(|entry| {
-        let (block, root) = entry.value();
-        Applied { block: block.map(BlockId), root: StateRoot(root) }
+        let (block, root, opinion) = entry.value();
+        Applied { block: block.map(BlockId), root: StateRoot(root), opinion: Opinion(opinion) }
     }))
+}
+
+pub(super) fn opinions(database: &Database, from: Layer) -> Result<Vec<Vec<u8>>, redb::Error> {
+    let table = database.begin_read()?.open_table(OPINIONS)?;
+    let range = table.range((from.0, [0; 32])..)?;
+    range.map(|entry| Ok(entry?.1.value().to_vec())).collect()
 }
 
 pub(super) fn last_applied(database: &Database) -> Result<Option<Layer>, redb::Error> {
