@@ -10,14 +10,17 @@
 mod check;
 mod codec;
 mod evidence;
+mod statement;
 
 pub use check::{Guilt, NotProven, Suspect};
 pub use evidence::{Participation, SharedMarriage};
+pub use statement::Statement;
 
 use crate::atx::{Atx, MAX_ATX_BYTES};
 use crate::ids::{Epoch, NodeId};
+use crate::params::Timing;
 
-/// No proof is longer: four ATXs and a few numbers.
+/// No proof is longer: four ATXs and a few numbers; two ballots are shorter.
 pub const MAX_FRAUD_BYTES: usize = 4 * MAX_ATX_BYTES + 256;
 
 /// That a miner is a fraud.
@@ -40,6 +43,8 @@ pub enum Fraud {
     DoubleMarriage(Box<[Wedding; 2]>),
     /// It signed an ATX with a proof of space of which one label misses.
     InvalidPost(Box<InvalidPost>),
+    /// It said two things that contradict each other while blocks and beacons were agreed on.
+    Contradiction(Box<[Statement; 2]>),
 }
 
 /// That a miner married.
@@ -69,9 +74,9 @@ pub struct InvalidPost {
 }
 
 impl FraudProof {
-    /// The latest epoch of the ATXs it shows: it can't have been known before.
+    /// The latest epoch of what it shows: it can't have been known before.
     #[must_use]
-    pub fn epoch(&self) -> Epoch {
+    pub fn epoch(&self, timing: &Timing) -> Epoch {
         match &self.fraud {
             Fraud::SameEpoch(both) | Fraud::SamePrevious(both) => {
                 let [first, second] = &**both;
@@ -82,6 +87,10 @@ impl FraudProof {
                 first.atx.publish_epoch.max(second.atx.publish_epoch)
             }
             Fraud::InvalidPost(post) => post.atx.publish_epoch,
+            Fraud::Contradiction(both) => {
+                let [first, second] = &**both;
+                first.epoch(timing).max(second.epoch(timing))
+            }
         }
     }
 }

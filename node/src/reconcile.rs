@@ -10,10 +10,12 @@
 
 mod answer;
 mod held;
+mod layer;
 mod walk;
 
 pub use answer::answer;
 pub use held::{MAX_SCAN, fingerprint};
+pub use layer::{empty_layer, layer_fingerprint};
 pub use walk::{Ask, Found, Lie, Walk, WalkError};
 
 /// The server lists so many ids of a range at most; clients ask for a list when they expect no more than [`LEAF`].

@@ -7,12 +7,14 @@
 
 mod address;
 mod range;
+mod thing;
 
 pub use address::{MAX_ADDRESSES, PeerAddress};
 pub use range::{Key, MAX_DEPTH, Range, Set};
+pub use thing::Thing;
 
 use crate::codec::{DecodeError, Reader, Scale, put_bytes, put_list, put_option, scale_as_inner};
-use crate::ids::{AtxId, Challenge, GenesisId, NodeId};
+use crate::ids::{AtxId, BallotId, BlockId, Challenge, GenesisId, Layer, NodeId};
 
 /// No request is longer.
 pub const MAX_REQUEST_BYTES: usize = 16 << 10;
@@ -20,8 +22,8 @@ pub const MAX_REQUEST_BYTES: usize = 16 << 10;
 pub const MAX_RESPONSE_BYTES: usize = 2304 << 10;
 /// An answer takes no more items once they have so many bytes; so the last one may be as long as any.
 pub const PAGE_BYTES: usize = 512 << 10;
-/// No ATX, PoET proof or fraud proof is longer.
-pub const MAX_ITEM_BYTES: usize = 1600 << 10;
+/// Nothing that is asked for is longer: a block may have so many bytes.
+pub const MAX_ITEM_BYTES: usize = 1664 << 10;
 /// At most so many items in an answer.
 pub const MAX_ITEMS: usize = 4096;
 /// At most so many ranges in a request.
@@ -30,6 +32,12 @@ pub const MAX_RANGES: usize = 256;
 pub const MAX_NAMES: usize = 256;
 /// At most so many ids in an answer.
 pub const MAX_IDS: usize = 4096;
+/// At most so many layers are asked about at once.
+pub const MAX_LAYERS: usize = 256;
+/// At most so many ballots of a layer in an answer.
+pub const MAX_LAYER_BALLOTS: usize = 4096;
+/// At most so many blocks of a layer in an answer.
+pub const MAX_LAYER_BLOCKS: usize = 256;
 
 /// The name of the request protocol on a network.
 #[must_use]
@@ -64,6 +72,17 @@ pub enum Request {
     Frauds(Vec<NodeId>),
     /// A PoET proof; the answer is [`Response::Items`] with one item or none.
     Poet(Challenge),
+    /// What the node has of layers, as fingerprints; the answer is [`Response::Layers`].
+    Layers {
+        /// The first of them.
+        first: Layer,
+        /// How many, [`MAX_LAYERS`] at most.
+        count: u32,
+    },
+    /// The names of a layer's ballots and blocks; the answer is [`Response::Layer`].
+    Layer(Layer),
+    /// Things of layers, of any kind; the answer is [`Response::Items`], as for ATXs.
+    Things(Vec<Thing>),
 }
 
 /// What a node answers.
@@ -81,6 +100,20 @@ pub enum Response {
         items: Vec<Item>,
         /// Set when there is more: the id of the last item, or the last name that was looked up.
         last: Option<Key>,
+    },
+    /// What the node has of the layers asked about.
+    Layers {
+        /// The last layer that it has ballots of.
+        last: Option<Layer>,
+        /// Of each layer: see [`crate::reconcile::layer_fingerprint`].
+        layers: Vec<Fingerprint>,
+    },
+    /// What the node has of a layer, both ascending.
+    Layer {
+        /// Its ballots.
+        ballots: Vec<BallotId>,
+        /// Its blocks.
+        blocks: Vec<BlockId>,
     },
 }
 
@@ -102,7 +135,7 @@ pub enum Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 16]);
 
-/// The encoding of an ATX, a PoET proof or a fraud proof.
+/// The encoding of what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item(pub Vec<u8>);
 
@@ -142,11 +175,24 @@ impl Scale for Request {
                 tag(out, 6);
                 id.encode_to(out);
             }
+            Self::Layers { first, count } => {
+                tag(out, 7);
+                first.encode_to(out);
+                count.encode_to(out);
+            }
+            Self::Layer(layer) => {
+                tag(out, 8);
+                layer.encode_to(out);
+            }
+            Self::Things(things) => {
+                tag(out, 9);
+                put_list(out, things);
+            }
         }
     }
 
     fn decode_from(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match input.compact(6)? {
+        Ok(match input.compact(9)? {
             0 => Self::Peers { port: input.option()? },
             1 => Self::Ranges(input.list(MAX_RANGES)?),
             2 => Self::Ids(input.list(MAX_RANGES)?),
@@ -157,7 +203,14 @@ impl Scale for Request {
             },
             4 => Self::Atxs(input.list(MAX_NAMES)?),
             5 => Self::Frauds(input.list(MAX_NAMES)?),
-            _ => Self::Poet(Challenge::decode_from(input)?),
+            6 => Self::Poet(Challenge::decode_from(input)?),
+            7 => Self::Layers {
+                first: Layer::decode_from(input)?,
+                // No more than 256.
+                count: input.compact(MAX_LAYERS as u64)? as u32,
+            },
+            8 => Self::Layer(Layer::decode_from(input)?),
+            _ => Self::Things(input.list(MAX_NAMES)?),
         })
     }
 }
@@ -182,15 +235,27 @@ impl Scale for Response {
                 put_list(out, items);
                 put_option(out, last.as_ref());
             }
+            Self::Layers { last, layers } => {
+                4u8.encode_to(out);
+                put_option(out, last.as_ref());
+                put_list(out, layers);
+            }
+            Self::Layer { ballots, blocks } => {
+                5u8.encode_to(out);
+                put_list(out, ballots);
+                put_list(out, blocks);
+            }
         }
     }
 
     fn decode_from(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match input.compact(3)? {
+        Ok(match input.compact(5)? {
             0 => Self::Peers(input.list(MAX_ADDRESSES)?),
             1 => Self::Ranges(input.list(MAX_RANGES)?),
             2 => Self::Ids(input.list(MAX_IDS)?),
-            _ => Self::Items { items: input.list(MAX_ITEMS)?, last: input.option()? },
+            3 => Self::Items { items: input.list(MAX_ITEMS)?, last: input.option()? },
+            4 => Self::Layers { last: input.option()?, layers: input.list(MAX_LAYERS)? },
+            _ => Self::Layer { ballots: input.list(MAX_LAYER_BALLOTS)?, blocks: input.list(MAX_LAYER_BLOCKS)? },
         })
     }
 }

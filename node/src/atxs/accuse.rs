@@ -66,7 +66,7 @@ impl Atxs {
         };
         // What is fetched before the node listens counts as known all the time, as far as it could be.
         let fetched = matches!(source, Source::Answer { .. }) && self.listening_since.is_none();
-        let at = if fetched { now.min(self.params.timing.epoch_starts(proof.epoch())) } else { now };
+        let at = if fetched { now.min(self.params.timing.epoch_starts(proof.epoch(&self.params.timing))) } else { now };
         if !self.records.has_miner(culprit) {
             self.strangers.put(Stranger { name, culprit, bytes, at, suspect });
             return verdict(Verdict::Ignore, Reason::Stranger);
@@ -115,8 +115,10 @@ impl Atxs {
         let known = self.records.is_convicted(culprit);
         if !known {
             self.records.convict(culprit, at);
-            // Those who gossip hand it on by themselves once there is a verdict.
-            let gossip = sources.is_empty().then(|| Effect::Gossip { topic: Topic::Fraud, bytes: bytes.clone() });
+            // Those who gossip hand it on by themselves once there is a verdict; nobody does it for what is remembered, or
+            // made by this node.
+            let ours = sources.iter().all(|source| *source == Source::Own);
+            let gossip = ours.then(|| Effect::Gossip { topic: Topic::Fraud, bytes: bytes.clone() });
             out.push(Effect::Persist(vec![Write::Fraud { node_id: culprit, received: at, bytes }]));
             out.push(Effect::Accused { node_id: culprit });
             out.extend(gossip);

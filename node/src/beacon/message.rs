@@ -44,6 +44,17 @@ pub struct BeaconVote {
     pub signature: Signature,
 }
 
+impl BeaconMessage {
+    /// The epoch in which it is said.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Self::Proposal { epoch, .. } => *epoch,
+            Self::Vote(vote) => vote.epoch,
+        }
+    }
+}
+
 impl BeaconVote {
     fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();

@@ -3,8 +3,9 @@
 use post_core::proof::{Proof, ProofMetadata};
 
 use super::evidence::{marriage_of, married, signed};
-use super::{Fraud, FraudProof, InvalidPost, Participation, Wedding};
+use super::{Fraud, FraudProof, InvalidPost, Participation, Statement, Wedding};
 use crate::atx::{Atx, SyntaxError};
+use crate::ballot::BallotError;
 use crate::ids::{Challenge, NodeId};
 use crate::signature::Verifier;
 
@@ -35,20 +36,23 @@ pub enum NotProven {
     /// An ATX that is none.
     #[error("an ATX it shows breaks a rule: {0}")]
     Syntax(#[from] SyntaxError),
+    /// A ballot that is none.
+    #[error("a ballot it shows breaks a rule: {0}")]
+    Ballot(#[from] BallotError),
     /// Not signed by whom it names, for this network.
-    #[error("an ATX it shows has a wrong signature")]
+    #[error("something it shows has a wrong signature")]
     Signature,
     /// One and the same ATX.
     #[error("the two ATXs are one")]
     SameAtx,
     /// They don't contradict each other.
-    #[error("the two ATXs do not contradict each other")]
+    #[error("the two things it shows do not contradict each other")]
     NoContradiction,
     /// The accused has no post in it.
     #[error("the accused has no part in an ATX it shows")]
     NotThere,
     /// The accused did not sign it.
-    #[error("the accused did not sign the ATX")]
+    #[error("the accused did not sign what it shows")]
     NotTheSigner,
     /// Another ATX than the one that a merged ATX names.
     #[error("the marriage ATX is another one than the merged ATX names")]
@@ -81,6 +85,7 @@ impl FraudProof {
             Fraud::SamePrevious(both) => same_previous(both, self.culprit, verifier),
             Fraud::DoubleMarriage(both) => double_marriage(both, self.culprit, verifier),
             Fraud::InvalidPost(post) => invalid_post(post, self.culprit, verifier),
+            Fraud::Contradiction(both) => contradiction(both, self.culprit, verifier),
         }
     }
 }
@@ -146,6 +151,13 @@ fn invalid_post(suspect: &InvalidPost, culprit: NodeId, verifier: &Verifier) -> 
     };
     let metadata = ProofMetadata { node_id: *miner, commitment_atx_id: first.commitment_atx, challenge, num_units };
     Ok(Guilt::IfMisses(Suspect { proof: proof.clone(), metadata, position: *position }))
+}
+
+fn contradiction(both: &[Statement; 2], culprit: NodeId, verifier: &Verifier) -> Result<Guilt, NotProven> {
+    let [first, second] = both;
+    first.said_by(culprit, verifier)?;
+    second.said_by(culprit, verifier)?;
+    if first.contradicts(second) { Ok(Guilt::Proven) } else { Err(NotProven::NoContradiction) }
 }
 
 /// Marriage index, proof, challenge and units of a post; an initial one is over the zero challenge.

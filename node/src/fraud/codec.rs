@@ -1,11 +1,11 @@
 //! Bytes of a fraud proof: a number for the kind of fraud, the culprit, the evidence.
 
-use super::{Fraud, FraudProof, InvalidPost, Participation, SharedMarriage, Wedding};
+use super::{Fraud, FraudProof, InvalidPost, Participation, SharedMarriage, Statement, Wedding};
 use crate::atx::Atx;
 use crate::codec::{DecodeError, Reader, Scale, put_option};
 use crate::ids::NodeId;
 
-const LAST_KIND: u64 = 3;
+const LAST_KIND: u64 = 4;
 
 impl Scale for FraudProof {
     fn encode_to(&self, out: &mut Vec<u8>) {
@@ -14,6 +14,7 @@ impl Scale for FraudProof {
             Fraud::SamePrevious(_) => 1,
             Fraud::DoubleMarriage(_) => 2,
             Fraud::InvalidPost(_) => 3,
+            Fraud::Contradiction(_) => 4,
         };
         kind.encode_to(out);
         self.culprit.encode_to(out);
@@ -21,6 +22,7 @@ impl Scale for FraudProof {
             Fraud::SameEpoch(both) | Fraud::SamePrevious(both) => both.iter().for_each(|one| one.encode_to(out)),
             Fraud::DoubleMarriage(both) => both.iter().for_each(|one| one.encode_to(out)),
             Fraud::InvalidPost(post) => post.encode_to(out),
+            Fraud::Contradiction(both) => both.iter().for_each(|one| one.encode_to(out)),
         }
     }
 
@@ -31,7 +33,8 @@ impl Scale for FraudProof {
             0 => Fraud::SameEpoch(Box::new(pair(input)?)),
             1 => Fraud::SamePrevious(Box::new(pair(input)?)),
             2 => Fraud::DoubleMarriage(Box::new(pair(input)?)),
-            _ => Fraud::InvalidPost(Box::new(InvalidPost::decode_from(input)?)),
+            3 => Fraud::InvalidPost(Box::new(InvalidPost::decode_from(input)?)),
+            _ => Fraud::Contradiction(Box::new(pair::<Statement>(input)?)),
         };
         Ok(Self { culprit, fraud })
     }

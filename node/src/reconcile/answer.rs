@@ -2,9 +2,13 @@
 
 use super::MAX_LISTED;
 use super::held::{MAX_SCAN, held, keys};
+use super::layer_fingerprint;
 use crate::archive::{Archive, ArchiveError};
-use crate::ids::{AtxId, NodeId};
-use crate::wire::{Item, Key, MAX_IDS, MAX_ITEM_BYTES, MAX_ITEMS, PAGE_BYTES, Range, Request, Response, Set};
+use crate::ids::{AtxId, Layer, NodeId};
+use crate::wire::{
+    Item, Key, MAX_IDS, MAX_ITEM_BYTES, MAX_ITEMS, MAX_LAYER_BALLOTS, MAX_LAYER_BLOCKS, MAX_LAYERS, PAGE_BYTES, Range,
+    Request, Response, Set, Thing,
+};
 
 /// Answers from what is kept. [`Request::Peers`] is not for the archive, and gets nobody.
 ///
@@ -23,6 +27,33 @@ pub fn answer(archive: &dyn Archive, request: &Request) -> Result<Response, Arch
         Request::Atxs(names) => named(names, |id: &AtxId| (id.0, archive.atx(*id).map(bytes_of))),
         Request::Frauds(names) => named(names, |id: &NodeId| (id.0, archive.fraud(*id).map(bytes_of))),
         Request::Poet(id) => named(&[*id], |id| (id.0, archive.poet(*id))),
+        Request::Layers { first, count } => layers(archive, *first, *count),
+        Request::Layer(layer) => {
+            let (mut ballots, mut blocks) = (archive.ballots(*layer)?, archive.blocks(*layer)?);
+            ballots.truncate(MAX_LAYER_BALLOTS);
+            blocks.truncate(MAX_LAYER_BLOCKS);
+            Ok(Response::Layer { ballots, blocks })
+        }
+        Request::Things(things) => named(things, |thing| (thing.key(), bytes_of_thing(archive, thing))),
+    }
+}
+
+fn layers(archive: &dyn Archive, first: Layer, count: u32) -> Result<Response, ArchiveError> {
+    let asked = (0..count).take(MAX_LAYERS).map_while(|i| first.0.checked_add(i));
+    let layers = asked.map(|layer| layer_fingerprint(archive, Layer(layer))).collect::<Result<_, _>>()?;
+    Ok(Response::Layers { last: archive.last_ballots()?, layers })
+}
+
+fn bytes_of_thing(archive: &dyn Archive, thing: &Thing) -> Result<Option<Vec<u8>>, ArchiveError> {
+    match thing {
+        Thing::Ballot(id) => archive.ballot(*id),
+        // A proposal's encoding is that of its ballot, then that of its content.
+        Thing::Proposal(id) => {
+            let both = archive.ballot(*id)?.zip(archive.content(*id)?);
+            Ok(both.map(|(ballot, content)| [ballot, content].concat()))
+        }
+        Thing::Block(id) => archive.block(*id),
+        Thing::Transaction(id) => archive.transaction(*id),
     }
 }
 

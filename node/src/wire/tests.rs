@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::{Fault, decode, encode};
-use crate::ids::Epoch;
+use crate::ids::{Epoch, TxId};
 use crate::source::Peer;
 
 fn set() -> impl Strategy<Value = Set> {
@@ -31,6 +31,18 @@ fn request() -> impl Strategy<Value = Request> {
         names().prop_map(|names| Request::Atxs(names.into_iter().map(AtxId).collect())),
         names().prop_map(|names| Request::Frauds(names.into_iter().map(NodeId).collect())),
         any::<Key>().prop_map(|key| Request::Poet(Challenge(key))),
+        (any::<u32>(), 0..=256u32).prop_map(|(first, count)| Request::Layers { first: Layer(first), count }),
+        any::<u32>().prop_map(|layer| Request::Layer(Layer(layer))),
+        prop::collection::vec(thing(), 0..10).prop_map(Request::Things),
+    ]
+}
+
+fn thing() -> impl Strategy<Value = Thing> {
+    prop_oneof![
+        any::<[u8; 20]>().prop_map(|id| Thing::Ballot(BallotId(id))),
+        any::<[u8; 20]>().prop_map(|id| Thing::Proposal(BallotId(id))),
+        any::<[u8; 20]>().prop_map(|id| Thing::Block(BlockId(id))),
+        any::<Key>().prop_map(|id| Thing::Transaction(TxId(id))),
     ]
 }
 
@@ -49,6 +61,15 @@ fn response() -> impl Strategy<Value = Response> {
         prop::collection::vec(any::<Key>(), 0..10).prop_map(Response::Ids),
         (prop::collection::vec(item, 0..10), any::<Option<Key>>())
             .prop_map(|(items, last)| Response::Items { items, last }),
+        (any::<Option<u32>>(), prop::collection::vec(any::<[u8; 16]>(), 0..10)).prop_map(|(last, layers)| {
+            Response::Layers { last: last.map(Layer), layers: layers.into_iter().map(Fingerprint).collect() }
+        }),
+        (prop::collection::vec(any::<[u8; 20]>(), 0..10), prop::collection::vec(any::<[u8; 20]>(), 0..10)).prop_map(
+            |(ballots, blocks)| Response::Layer {
+                ballots: ballots.into_iter().map(BallotId).collect(),
+                blocks: blocks.into_iter().map(BlockId).collect(),
+            }
+        ),
     ]
 }
 
@@ -67,7 +88,7 @@ proptest! {
 
     /// What decodes at all has no second encoding.
     #[test]
-    fn garbage_is_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), first in 0u8..8) {
+    fn garbage_is_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), first in 0u8..11) {
         let bytes = [&[first << 2], &bytes[..]].concat();
         if let Ok(request) = decode::<Request>(&bytes) {
             prop_assert_eq!(encode(&request), bytes.clone());
@@ -109,6 +130,20 @@ fn limits() {
     let items = |items| Response::Items { items, last: None };
     too_long(fault::<Response>(&items(vec![Item(vec![]); MAX_ITEMS + 1])), MAX_ITEMS);
     too_long(fault::<Response>(&items(vec![Item(vec![0; MAX_ITEM_BYTES + 1])])), MAX_ITEM_BYTES);
+    too_long(fault::<Request>(&Request::Things(vec![Thing::Ballot(BallotId([0; 20])); MAX_NAMES + 1])), MAX_NAMES);
+    let count = MAX_LAYERS as u32 + 1;
+    assert_eq!(
+        fault::<Request>(&Request::Layers { first: Layer(0), count }),
+        Fault::TooLarge { max: MAX_LAYERS as u64 }
+    );
+    let layers = vec![Fingerprint([0; 16]); MAX_LAYERS + 1];
+    too_long(fault::<Response>(&Response::Layers { last: None, layers }), MAX_LAYERS);
+    let layer = |ballots, blocks| Response::Layer {
+        ballots: vec![BallotId([0; 20]); ballots],
+        blocks: vec![BlockId([0; 20]); blocks],
+    };
+    too_long(fault::<Response>(&layer(MAX_LAYER_BALLOTS + 1, 0)), MAX_LAYER_BALLOTS);
+    too_long(fault::<Response>(&layer(0, MAX_LAYER_BLOCKS + 1)), MAX_LAYER_BLOCKS);
     // A range deeper than keys are long, and a digit that is none.
     assert_eq!(decode::<Range>(&[0, 65 << 2 | 1, 1]).unwrap_err().what, Fault::TooLarge { max: 64 });
     assert_eq!(decode::<Range>(&[0, 1 << 2, 16 << 2]).unwrap_err().what, Fault::TooLarge { max: 15 });
@@ -126,6 +161,7 @@ fn what_is_sent_fits() {
         Request::Ids(vec![deepest; MAX_RANGES]),
         Request::Atxs(vec![AtxId([1; 32]); MAX_NAMES]),
         Request::Frauds(vec![NodeId([1; 32]); MAX_NAMES]),
+        Request::Things(vec![Thing::Transaction(TxId([1; 32])); MAX_NAMES]),
     ] {
         assert!(encode(&request).len() <= MAX_REQUEST_BYTES);
     }
@@ -135,4 +171,48 @@ fn what_is_sent_fits() {
         last: Some([0; 32]),
     };
     assert!(encode(&full).len() <= MAX_RESPONSE_BYTES);
+}
+
+/// The largest things of layers that decode.
+#[test]
+fn the_largest_items_fit() {
+    use crate::ballot::{
+        Ballot, Content, LayerVote, MAX_CONTENT_ATXS, MAX_CONTENT_TXS, MAX_DIFFERENCES, MAX_SLOTS, Proposal, Slot, Vote,
+    };
+    use crate::block::{Block, MAX_BLOCK_ATXS, MAX_BLOCK_TXS, MAX_REWARDS, Reward};
+    use crate::ids::{Address, Beacon, Opinion, Signature};
+    let (layer, atx, tx) = (Layer(u32::MAX), AtxId([1; 32]), TxId([1; 32]));
+    let vote = Vote::Block { id: BlockId([1; 20]), height: u64::MAX };
+    let ballot = Ballot {
+        layer,
+        atx,
+        beacon: Beacon([1; 4]),
+        total_weight: u64::MAX,
+        slots: vec![Slot { counter: u32::MAX, proof: crate::vrf::VrfProof([1; 80]) }; MAX_SLOTS],
+        base: Some(BallotId([1; 20])),
+        differences: vec![LayerVote { layer, vote }; MAX_DIFFERENCES],
+        opinion: Opinion([1; 32]),
+        content: [1; 32],
+        smesher: NodeId([1; 32]),
+        signature: Signature([1; 64]),
+    };
+    let content = Content {
+        atxs: vec![atx; MAX_CONTENT_ATXS],
+        revoked: vec![atx; MAX_CONTENT_ATXS],
+        txs: vec![tx; MAX_CONTENT_TXS],
+    };
+    let proposal = encode(&Proposal { ballot, content });
+    // A page of proposals takes several of them.
+    assert!(proposal.len() < PAGE_BYTES / 2, "{}", proposal.len());
+    let block = Block {
+        layer,
+        height: u64::MAX,
+        rewards: vec![Reward { coinbase: Address([1; 24]), weight: u64::MAX }; MAX_REWARDS],
+        atxs: vec![atx; MAX_BLOCK_ATXS],
+        revoked: vec![atx; MAX_BLOCK_ATXS],
+        txs: vec![tx; MAX_BLOCK_TXS],
+    };
+    let bytes = encode(&block);
+    assert!(bytes.len() <= MAX_ITEM_BYTES, "{}", bytes.len());
+    assert_eq!(decode::<Block>(&bytes).unwrap(), block);
 }

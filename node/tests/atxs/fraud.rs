@@ -380,7 +380,7 @@ fn no_bit_turns_a_proof_against_somebody_else() {
 #[test]
 fn junk_is_refused() {
     let mut desk = in_time();
-    for junk in [&[][..], &[4], &[0; 100], &[16]] {
+    for junk in [&[][..], &[4], &[0; 100], &[16], &[20]] {
         assert!(matches!(desk.fraud_comes(8, junk), Found::Verdict(Verdict::Reject, Reason::Encoding(_))));
     }
     let endless = vec![0; MAX_FRAUD_BYTES + 1];

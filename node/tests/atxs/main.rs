@@ -3,6 +3,7 @@
 
 mod answers;
 mod bad;
+mod contradiction;
 mod desk;
 mod flood;
 mod fraud;
