@@ -30,7 +30,7 @@ use opinions::Opinions;
 use tally::Tally;
 
 use crate::ballot::{Ballot, Vote};
-use crate::ids::{BallotId, Layer, NodeId, Opinion};
+use crate::ids::{BallotId, Beacon, Layer, NodeId, Opinion};
 
 /// A ballot as it is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Counted {
     pub opinion: Opinion,
     /// Who.
     pub smesher: NodeId,
+    /// The beacon it names.
+    pub beacon: Beacon,
     /// What it weighs, in 1/65536.
     pub weight: u64,
 }
@@ -113,6 +115,12 @@ impl Tortoise {
     #[must_use]
     pub fn knows(&self, opinion: Opinion) -> bool {
         opinion == START || self.opinions.link(opinion).is_some()
+    }
+
+    /// The last layer with a ballot.
+    #[must_use]
+    pub fn last(&self) -> Option<Layer> {
+        self.last
     }
 
     /// Votes to be kept that came since the last call.

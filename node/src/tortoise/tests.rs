@@ -67,7 +67,7 @@ impl Miner {
     fn hear(&mut self, ballot: &Ballot, weight: u64) {
         self.tortoise.understand(ballot).unwrap();
         let Ballot { layer, opinion, smesher, .. } = *ballot;
-        self.tortoise.count(ballot.id(), Counted { layer, opinion, smesher, weight: weight << 16 });
+        self.tortoise.count(ballot.id(), Counted { layer, opinion, smesher, beacon: Beacon([0; 4]), weight: weight << 16 });
         while let Some(vote) = self.tortoise.final_vote(|_| W) {
             self.tortoise.settle(vote);
         }
@@ -236,7 +236,8 @@ fn ballots_without_a_base_wait_and_wrong_ones_are_told() {
     assert_eq!(other.understand(&second), Err(Uncountable::Base(second.base.unwrap())));
     let base = first.iter().find(|ballot| Some(ballot.id()) == second.base).unwrap();
     other.understand(base).unwrap();
-    other.count(base.id(), Counted { layer: FIRST, opinion: base.opinion, smesher: base.smesher, weight: 1 });
+    let (opinion, smesher, beacon) = (base.opinion, base.smesher, base.beacon);
+    other.count(base.id(), Counted { layer: FIRST, opinion, smesher, beacon, weight: 1 });
     other.understand(&second).unwrap();
     let wrong = Ballot { opinion: Opinion([7; 32]), ..second.clone() };
     assert_eq!(other.understand(&wrong), Err(OpinionError::Other.into()));

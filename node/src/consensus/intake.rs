@@ -1,0 +1,313 @@
+//! What others say: proposals, ballots, blocks and transactions, checked from cheap to dear.
+
+use super::ballots::ENOUGH;
+use super::parked::{Need, Waiting};
+use super::{Consensus, Effect, Inner, Step};
+use crate::archive::{ArchiveError, Write};
+use crate::ballot::{Ballot, Content, Proposal};
+use crate::block::Block;
+use crate::codec::{decode, encode};
+use crate::eligibility::{ballot_weight, slot_layer, slot_message, slots};
+use crate::fraud::Statement;
+use crate::ids::{BallotId, BlockId, Layer};
+use crate::layers;
+use crate::source::{Peer, Source, Topic, Verdict};
+use crate::tortoise::{Counted, OpinionError, Uncountable};
+use crate::wire::Thing;
+use crate::{beacon, hare};
+
+/// Why a ballot is not counted now.
+enum Stop {
+    /// What it names has to come first.
+    Wait(Need),
+    /// It is of no use, or bad.
+    Refuse(Verdict, String),
+}
+
+fn reject(why: impl ToString) -> Stop {
+    Stop::Refuse(Verdict::Reject, why.to_string())
+}
+
+fn ignore(why: impl ToString) -> Stop {
+    Stop::Refuse(Verdict::Ignore, why.to_string())
+}
+
+impl Consensus {
+    /// Gossip.
+    pub(super) fn hear(&mut self, step: &mut Step<'_>, topic: Topic, bytes: Vec<u8>, source: Source) {
+        match topic {
+            Topic::Proposal => match decode::<Proposal>(&bytes) {
+                Ok(proposal) => self.take_proposal(step, proposal, source),
+                Err(error) => self.verdict(step, source, Verdict::Reject, error.to_string()),
+            },
+            Topic::Hare => self.queue.push_back(Inner::Hare(hare::Input::Message { bytes, source })),
+            Topic::Beacon => self.queue.push_back(Inner::Beacons(beacon::Input::Message { bytes, source })),
+            Topic::Transaction => self.queue.push_back(Inner::Transaction { bytes, source }),
+            Topic::Atx | Topic::Fraud => self.verdict(step, source, Verdict::Ignore, "not for agreement".into()),
+        }
+    }
+
+    /// What a peer gave when it was asked.
+    pub(super) fn delivered(&mut self, step: &mut Step<'_>, peer: Peer, thing: Thing, bytes: &[u8]) {
+        let source = Source::Answer { peer };
+        let taken = match thing {
+            Thing::Ballot(id) => decode(bytes).map(|ballot| {
+                self.queue.push_back(Inner::Ballot { id, ballot: Box::new(ballot), content: None, source });
+            }),
+            Thing::Proposal(_) => decode(bytes).map(|proposal| self.take_proposal(step, proposal, source)),
+            Thing::Block(id) => decode(bytes).map(|block| self.queue.push_back(Inner::Block { id, block })),
+            Thing::Transaction(_) => {
+                self.queue.push_back(Inner::Transaction { bytes: bytes.to_vec(), source });
+                Ok(())
+            }
+        };
+        if let Err(error) = taken {
+            self.verdict(step, source, Verdict::Reject, error.to_string());
+            self.queue.push_back(Inner::Layers(layers::Input::Settled(thing)));
+        }
+    }
+
+    pub(super) fn take_proposal(&mut self, step: &mut Step<'_>, proposal: Proposal, source: Source) {
+        let Proposal { ballot, content } = proposal;
+        let id = ballot.id();
+        let ascend = content.atxs.is_sorted_by(|a, b| a < b) && content.revoked.is_sorted_by(|a, b| a < b);
+        if content.hash() != ballot.content || !ascend {
+            self.verdict(step, source, Verdict::Reject, "another content than the ballot names, or out of order".into());
+            return self.queue.push_back(Inner::Layers(layers::Input::Settled(Thing::Proposal(id))));
+        }
+        self.queue.push_back(Inner::Ballot { id, ballot: Box::new(ballot), content: Some(content), source });
+    }
+
+    pub(super) fn take_ballot(
+        &mut self,
+        step: &mut Step<'_>,
+        id: BallotId,
+        ballot: Ballot,
+        content: Option<Content>,
+        source: Source,
+    ) -> Result<(), ArchiveError> {
+        if self.tortoise.ballot(id).is_some() || self.fresh.contains_key(&id) || step.archive.ballot(id)?.is_some() {
+            self.take_known(step, id, &ballot, content, source);
+            return Ok(());
+        }
+        if self.parked.has(id) {
+            self.verdict(step, source, Verdict::Ignore, "it waits already".into());
+            return Ok(());
+        }
+        match self.check(step, &ballot) {
+            Ok(weight) => self.count(step, id, ballot, content, weight, source),
+            Err(Stop::Wait(need)) => {
+                self.need(step, need, source.peer());
+                if let Some((id, evicted)) = self.parked.park(id, need, Waiting { ballot, content, source }) {
+                    self.refuse(step, id, evicted.source, Verdict::Ignore, "too much is waiting".into());
+                }
+                Ok(())
+            }
+            Err(Stop::Refuse(verdict, why)) => {
+                self.refuse(step, id, source, verdict, why);
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse(&mut self, step: &mut Step<'_>, id: BallotId, source: Source, verdict: Verdict, why: String) {
+        self.verdict(step, source, verdict, why);
+        self.queue.push_back(Inner::Layers(layers::Input::Settled(Thing::Ballot(id))));
+        self.queue.push_back(Inner::Layers(layers::Input::Settled(Thing::Proposal(id))));
+    }
+
+    /// A known ballot; its content may be new.
+    fn take_known(
+        &mut self,
+        step: &mut Step<'_>,
+        id: BallotId,
+        ballot: &Ballot,
+        content: Option<Content>,
+        source: Source,
+    ) {
+        self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Ballot(id))));
+        match content.filter(|_| self.ballots.content(ballot.layer, id).is_none() && !self.is_past(ballot.layer)) {
+            Some(content) => {
+                let writes = self.keep_content(step, id, ballot.layer, content, source.peer());
+                step.out.push(Effect::Persist(writes));
+                self.verdict(step, source, Verdict::Accept, "good".into());
+                self.queue.push_back(Inner::Build);
+            }
+            None => self.verdict(step, source, Verdict::Ignore, "known already".into()),
+        }
+    }
+
+    /// Whether nobody needs the contents of a layer any more.
+    fn is_past(&self, layer: Layer) -> bool {
+        let running = self.running.unwrap_or(layer);
+        layer < running.before(self.params.consensus.hdist).min(self.tortoise.frontier())
+    }
+
+    /// Everything that is to be checked of a ballot; what it weighs.
+    fn check(&mut self, step: &Step<'_>, ballot: &Ballot) -> Result<u64, Stop> {
+        let timing = &self.params.timing;
+        let soon = timing.layer_at(step.now.after(self.params.consensus.round_ms));
+        if ballot.layer <= self.params.effective_genesis() {
+            return Err(reject("nobody has weight in its layer"));
+        }
+        if soon.is_none_or(|soon| ballot.layer > soon) {
+            return Err(ignore("its layer has not begun"));
+        }
+        if ballot.layer < self.tortoise.remembered() {
+            return Err(ignore("its layer is long final"));
+        }
+        ballot.check(&self.verifier).map_err(reject)?;
+        let epoch = timing.epoch_of(ballot.layer);
+        let Some(record) = step.atxs.atx(ballot.atx) else { return Err(Stop::Wait(Need::Atx(ballot.atx))) };
+        let Some(part) = record.part(ballot.smesher).filter(|_| record.epoch.next() == epoch) else {
+            return Err(reject("the ATX is not its smesher's for this epoch"));
+        };
+        let weight = u64::from(part.effective_units).saturating_mul(record.ticks);
+        let nonce = record.vrf_nonce;
+        self.electorate.prepare(step.atxs, epoch);
+        let Some(member) = self.electorate.member(ballot.layer, ballot.smesher) else {
+            return Err(ignore("the ATX came too late to count"));
+        };
+        if member.atx != ballot.atx && !member.fraud {
+            return Err(ignore("the smesher has another ATX"));
+        }
+        let total = self.electorate.roster(epoch).map_or(0, |roster| roster.total_weight);
+        if !is_about(ballot.total_weight, total) {
+            return Err(ignore("the weight of all is not as it says, as far as is known here"));
+        }
+        let slots = slots(weight, ballot.total_weight, &self.params);
+        for slot in &ballot.slots {
+            let message = slot_message(ballot.beacon, epoch, nonce, slot.counter);
+            let layer = slot_layer(&slot.proof, epoch, &self.params.timing);
+            if !slots.has(slot.counter, &slot.proof) || layer != ballot.layer {
+                return Err(reject("a slot is not the smesher's, or of another layer"));
+            }
+            self.verifier.drawn(ballot.smesher, &message, &slot.proof).map_err(reject)?;
+        }
+        self.tortoise.understand(ballot).map_err(|why| match why {
+            Uncountable::Base(base) => Stop::Wait(Need::Base(base)),
+            Uncountable::BaseLayer | Uncountable::Opinion(OpinionError::Other) => reject(why),
+            Uncountable::Opinion(OpinionError::TooOld) => ignore(why),
+        })?;
+        Ok(ballot_weight(weight, ballot.total_weight, ballot.slots.len(), &self.params))
+    }
+
+    fn count(
+        &mut self,
+        step: &mut Step<'_>,
+        id: BallotId,
+        ballot: Ballot,
+        content: Option<Content>,
+        weight: u64,
+        source: Source,
+    ) -> Result<(), ArchiveError> {
+        let Ballot { layer, opinion, smesher, beacon, .. } = ballot;
+        let bytes = encode(&ballot);
+        if self.ballots.of(layer, smesher).count() >= ENOUGH && !self.parked.is_needed(id) {
+            self.refuse(step, id, source, Verdict::Ignore, "there are enough of its smesher's".into());
+            return Ok(());
+        }
+        if let Some(other) = self.ballots.contradicted_by(id, &ballot) {
+            let known = match self.fresh.get(&other) {
+                Some(other) => Some(other.clone()),
+                None => step.archive.ballot(other)?.and_then(|bytes| decode(&bytes).ok()),
+            };
+            if let Some(other) = known {
+                self.accuse(step, smesher, [Statement::Ballot(other), Statement::Ballot(ballot.clone())]);
+            }
+        }
+        let fraud = self.electorate.member(layer, smesher).is_some_and(|member| member.fraud);
+        if fraud {
+            self.tortoise.convict(smesher);
+        }
+        self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight });
+        self.ballots.insert(id, &ballot);
+        let mut writes = vec![Write::Ballot { id, layer, bytes }];
+        writes.extend(self.tortoise.take_fresh().into_iter().map(|link| Write::Opinion {
+            opinion: link.opinion(),
+            layer: link.layer,
+            bytes: encode(&link),
+        }));
+        if let Some(content) = content.filter(|_| !self.is_past(layer)) {
+            writes.extend(self.keep_content(step, id, layer, content, source.peer()));
+        }
+        step.out.push(Effect::Persist(writes));
+        self.fresh.insert(id, ballot);
+        let verdict = if fraud { Verdict::Ignore } else { Verdict::Accept };
+        self.verdict(step, source, verdict, if fraud { "its smesher is a fraud" } else { "good" }.into());
+        let epoch = self.params.timing.epoch_of(layer);
+        if let Some(beacon) = self.electorate.claim(epoch, smesher, beacon) {
+            self.set_beacon(step, epoch, beacon);
+        }
+        self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Ballot(id))));
+        self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Proposal(id))));
+        self.release(Need::Base(id));
+        self.queue.push_back(Inner::Build);
+        self.queue.push_back(Inner::Settle);
+        Ok(())
+    }
+
+    /// What a proposal wants in the block; what it names and isn't here is asked for.
+    fn keep_content(
+        &mut self,
+        step: &mut Step<'_>,
+        id: BallotId,
+        layer: Layer,
+        content: Content,
+        from: Option<Peer>,
+    ) -> Vec<Write> {
+        let unknown = content.atxs.iter().chain(&content.revoked).filter(|id| step.atxs.atx(**id).is_none());
+        let atxs: Vec<_> = unknown.copied().collect();
+        if !atxs.is_empty() {
+            step.out.push(Effect::FetchAtxs { atxs, from });
+        }
+        for tx in &content.txs {
+            if self.mempool.get(*tx).is_none() && !matches!(step.archive.transaction(*tx), Ok(Some(_))) {
+                self.want(Thing::Transaction(*tx), from);
+            }
+        }
+        let bytes = encode(&content);
+        self.ballots.insert_content(layer, id, content);
+        vec![Write::Content { id, layer, bytes }]
+    }
+
+    fn need(&mut self, step: &mut Step<'_>, need: Need, from: Option<Peer>) {
+        match need {
+            Need::Base(id) => self.want(Thing::Ballot(id), from),
+            Need::Atx(id) => step.out.push(Effect::FetchAtxs { atxs: vec![id], from }),
+        }
+    }
+
+    pub(super) fn want(&mut self, thing: Thing, from: Option<Peer>) {
+        self.queue.push_back(Inner::Layers(layers::Input::Want { thing, from }));
+    }
+
+    /// Something came that ballots waited for.
+    pub(super) fn release(&mut self, need: Need) {
+        for (id, Waiting { ballot, content, source }) in self.parked.released(need) {
+            self.queue.push_back(Inner::Ballot { id, ballot: Box::new(ballot), content, source });
+        }
+    }
+
+    pub(super) fn take_block(&mut self, step: &mut Step<'_>, id: BlockId, block: Block) {
+        // Its name is the hash of all its bytes, and nobody asks for one that nobody votes for.
+        self.keep_block(step, id, block);
+        self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Block(id))));
+        self.queue.push_back(Inner::Settle);
+    }
+
+    pub(super) fn keep_block(&mut self, step: &mut Step<'_>, id: BlockId, block: Block) {
+        if block.layer >= self.tortoise.frontier() {
+            let layer = block.layer;
+            step.out.push(Effect::Persist(vec![Write::Block { id, layer, bytes: encode(&block) }]));
+            self.blocks.insert(id, block);
+        }
+    }
+}
+
+/// Whether honest miners can differ so much about the weight of all: what came at the last moment counts for some only, and
+/// it is less than a third.
+fn is_about(said: u64, known: u64) -> bool {
+    let (said, known) = (u128::from(said), u128::from(known));
+    said * 3 >= known * 2 && said * 2 <= known * 3
+}

@@ -1,0 +1,99 @@
+//! The state again from what was kept.
+
+use super::Consensus;
+use crate::archive::{Archive, ArchiveError};
+use crate::atxs::Atxs;
+use crate::ballot::{Ballot, Vote};
+use crate::block::Block;
+use crate::codec::{DecodeError, decode};
+use crate::eligibility::ballot_weight;
+use crate::ids::{Epoch, Layer};
+use crate::ledger::LedgerError;
+use crate::tortoise::{Counted, Link};
+
+/// What was kept can't be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The database failed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// Bytes that are nothing.
+    #[error("what was kept of layers is damaged: {0}; start with an empty database and sync")]
+    Damaged(#[from] DecodeError),
+    /// The ledger.
+    #[error("the ledger: {0}")]
+    Ledger(#[from] LedgerError),
+}
+
+impl Consensus {
+    /// Goes on where it was. The ATXs and frauds must be back.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub fn restore(&mut self, archive: &dyn Archive, atxs: &Atxs) -> Result<(), RestoreError> {
+        self.ledger.restore(archive)?;
+        self.spoke = archive.spoke()?;
+        self.silent = self.spoke;
+        if let Some(last) = archive.last_applied()?
+            && let Some(applied) = archive.applied(last)?
+        {
+            let remembered = last.next().before(self.params.consensus.hdist.saturating_mul(super::REMEMBERED));
+            let links: Vec<Vec<u8>> = archive.opinions(remembered)?;
+            let links = links.iter().map(|bytes| decode(bytes)).collect::<Result<Vec<Link>, DecodeError>>()?;
+            self.tortoise.restore(last.next(), applied.opinion, links);
+        } else {
+            let links: Vec<Vec<u8>> = archive.opinions(Layer(0))?;
+            let links = links.iter().map(|bytes| decode(bytes)).collect::<Result<Vec<Link>, DecodeError>>()?;
+            self.tortoise.restore(self.tortoise.frontier(), self.tortoise.settled(), links);
+        }
+        for node_id in atxs.frauds() {
+            self.tortoise.convict(node_id);
+            let married = atxs.marriages(node_id).flat_map(|record| record.married.iter().copied());
+            married.for_each(|node_id| self.tortoise.convict(node_id));
+        }
+        let Some(last) = archive.last_ballots()? else { return Ok(()) };
+        let first = self.tortoise.remembered();
+        let epoch_of = |layer| self.params.timing.epoch_of(layer);
+        for epoch in epoch_of(first).0.saturating_sub(1)..=epoch_of(last).0.saturating_add(1) {
+            if let Some(beacon) = archive.beacon(Epoch(epoch))? {
+                self.electorate.set_beacon(Epoch(epoch), beacon);
+            }
+        }
+        for layer in first.0..=last.0 {
+            self.restore_layer(archive, atxs, Layer(layer))?;
+        }
+        Ok(())
+    }
+
+    fn restore_layer(&mut self, archive: &dyn Archive, atxs: &Atxs, layer: Layer) -> Result<(), RestoreError> {
+        self.electorate.prepare_layers(atxs, layer, layer);
+        for id in archive.ballots(layer)? {
+            let Some(bytes) = archive.ballot(id)? else { continue };
+            let ballot: Ballot = decode(&bytes)?;
+            let part = atxs.atx(ballot.atx).and_then(|record| Some((record.part(ballot.smesher)?, record.ticks)));
+            let Some((part, ticks)) = part.filter(|_| self.tortoise.knows(ballot.opinion)) else { continue };
+            let weight = u64::from(part.effective_units).saturating_mul(ticks);
+            let weight = ballot_weight(weight, ballot.total_weight, ballot.slots.len(), &self.params);
+            let Ballot { opinion, smesher, beacon, .. } = ballot;
+            self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight });
+            self.ballots.insert(id, &ballot);
+            // What most ballots name may be another beacon than the one that was kept.
+            let epoch = self.params.timing.epoch_of(layer);
+            if let Some(beacon) = self.electorate.claim(epoch, smesher, beacon) {
+                self.electorate.set_beacon(epoch, beacon);
+            }
+            if let Some(bytes) = archive.content(id)? {
+                self.ballots.insert_content(layer, id, decode(&bytes)?);
+            }
+        }
+        if layer >= self.tortoise.frontier()
+            && let Some(id) = archive.hare(layer)?
+            && let Some(bytes) = archive.block(id)?
+        {
+            let block: Block = decode(&bytes)?;
+            self.decided.insert(layer, Vote::Block { id, height: block.height });
+            self.blocks.insert(id, block);
+        }
+        Ok(())
+    }
+}
