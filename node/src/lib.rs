@@ -25,6 +25,8 @@ pub mod source;
 
 pub mod poet;
 
+pub mod eligibility;
+
 pub mod ballot;
 pub mod beacon;
 pub mod block;
