@@ -47,6 +47,8 @@ pub mod reconcile;
 
 pub mod sync;
 
+pub mod layers;
+
 pub mod smeshing;
 
 pub mod status;

@@ -39,9 +39,11 @@ pub fn answer(archive: &dyn Archive, request: &Request) -> Result<Response, Arch
 }
 
 fn layers(archive: &dyn Archive, first: Layer, count: u32) -> Result<Response, ArchiveError> {
+    // First this: what it says must show in the fingerprints, even if something is written in between.
+    let last = archive.last_ballots()?;
     let asked = (0..count).take(MAX_LAYERS).map_while(|i| first.0.checked_add(i));
     let layers = asked.map(|layer| layer_fingerprint(archive, Layer(layer))).collect::<Result<_, _>>()?;
-    Ok(Response::Layers { last: archive.last_ballots()?, layers })
+    Ok(Response::Layers { last, layers })
 }
 
 fn bytes_of_thing(archive: &dyn Archive, thing: &Thing) -> Result<Option<Vec<u8>>, ArchiveError> {
