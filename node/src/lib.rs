@@ -50,6 +50,9 @@ pub mod status;
 pub mod fuzz;
 
 pub mod node;
+pub mod restore;
+
+pub mod sim;
 
 pub mod env;
 
