@@ -292,3 +292,24 @@ pub trait Archive {
     /// [`ArchiveError`].
     fn transactions(&self, after: Option<TxId>, limit: usize) -> Result<Vec<TxId>, ArchiveError>;
 }
+
+/// An archive that a node can begin with.
+pub trait Reload: Archive {
+    /// Calls `each` with the encoding of every PoET proof.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], as for the next two.
+    fn each_poet(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), ArchiveError>;
+
+    /// Calls `each` with every ATX, epoch by epoch: when it came and its encoding.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn each_atx(&self, each: &mut dyn FnMut(Time, &[u8])) -> Result<(), ArchiveError>;
+
+    /// Calls `each` with every fraud proof: when it came and its encoding.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn each_fraud(&self, each: &mut dyn FnMut(Time, &[u8])) -> Result<(), ArchiveError>;
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod devnet;
 pub(crate) mod run;
+pub(crate) mod sim;
 pub(crate) mod status;
 
 use std::io::Write;

@@ -28,18 +28,17 @@ pub mod poet;
 pub mod eligibility;
 
 pub mod ballot;
-pub mod beacon;
 pub mod block;
-pub mod hare;
+pub mod roster;
 pub mod transaction;
+
+pub mod beacon;
+pub mod hare;
+pub mod tortoise;
 
 pub mod fraud;
 
 pub mod atxs;
-
-pub mod roster;
-
-pub mod tortoise;
 
 pub mod wire;
 
@@ -56,6 +55,9 @@ pub mod status;
 pub mod fuzz;
 
 pub mod node;
+pub mod restore;
+
+pub mod sim;
 
 pub mod env;
 

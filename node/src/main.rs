@@ -1,6 +1,6 @@
 //! `post-node`: a lean node.
 //!
-//! Data goes to stdout, talk to stderr. Exit codes: 0 done; 1 a devnet's nodes disagree; 2 the call or its input is wrong,
+//! Data goes to stdout, talk to stderr. Exit codes: 0 done; 1 a network's nodes disagree; 2 the call or its input is wrong,
 //! or something failed.
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ enum Command {
     Run(Box<cmd::run::Args>),
     Status(cmd::status::Args),
     Devnet(cmd::devnet::Args),
+    Sim(cmd::sim::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cmd::run::run(&args),
         Command::Status(args) => cmd::status::run(&args),
         Command::Devnet(args) => cmd::devnet::run(&args),
+        Command::Sim(args) => cmd::sim::run(&args),
     };
     result.unwrap_or_else(|error| {
         use std::io::Write;

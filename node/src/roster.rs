@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::atxs::Atxs;
 use crate::ids::{Address, AtxId, Epoch, NodeId};
 use crate::time::Grade;
 
@@ -38,39 +37,7 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// As the ATXs say that are known now.
-    #[must_use]
-    pub fn new(atxs: &Atxs, epoch: Epoch) -> Self {
-        let mut roster = Self { epoch, total_weight: 0, honest_weight: 0, members: BTreeMap::new() };
-        let published = epoch.previous().into_iter().flat_map(|published| atxs.ids(published));
-        for record in published.filter_map(|id| atxs.atx(id)) {
-            let grade = atxs.grade(record);
-            let fraud = atxs.is_of_fraud(record);
-            for part in &record.parts {
-                let weight = u64::from(part.effective_units).saturating_mul(record.ticks);
-                let member = Member {
-                    atx: record.id,
-                    weight,
-                    vrf_nonce: record.vrf_nonce,
-                    coinbase: record.coinbase,
-                    height: record.height(),
-                    grade,
-                    fraud,
-                };
-                // Of two ATXs of a miner, which make it a fraud, one is as good as the other.
-                roster.members.entry(part.node_id).or_insert(member);
-            }
-        }
-        for member in roster.members.values().filter(|member| member.grade == Grade::Good) {
-            roster.total_weight = roster.total_weight.saturating_add(member.weight);
-            if !member.fraud {
-                roster.honest_weight = roster.honest_weight.saturating_add(member.weight);
-            }
-        }
-        roster
-    }
-
-    /// One that is given, for tests.
+    /// Of these miners.
     #[must_use]
     pub fn of(epoch: Epoch, members: BTreeMap<NodeId, Member>) -> Self {
         let sum = |fraud: bool| {

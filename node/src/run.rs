@@ -22,8 +22,7 @@ pub use questions::Question;
 
 use self::effects::{Hands, Registry};
 use crate::archive::ArchiveError;
-use crate::atx::{Junk, Received};
-use crate::atxs::{self, Dear};
+use crate::atxs::Dear;
 use crate::env::checker::{Checker, CheckerConfig, CheckerError};
 use crate::env::net::{self, NetConfig, NetError};
 use crate::env::poet::Poet;
@@ -32,8 +31,9 @@ use crate::env::store::{Store, StoreError};
 use crate::ids::Address;
 use crate::node::{Config, Effect, Input, Node};
 use crate::params::NodeParams;
+use crate::restore::{RestoreError, restore};
 use crate::signature::{Signer, Verifier};
-use crate::smeshing::{self, Phase};
+use crate::smeshing::Phase;
 use crate::sync;
 use crate::time::Time;
 
@@ -92,13 +92,7 @@ pub enum RunError {
     Archive(#[from] ArchiveError),
     /// What is in the database can't be understood.
     #[error(transparent)]
-    Restore(#[from] atxs::RestoreError),
-    /// What is in the database is no ATX.
-    #[error("an ATX in the node's database: {0}; start with an empty one and sync")]
-    Junk(#[from] Junk),
-    /// How far the miners were can't be understood.
-    #[error(transparent)]
-    Smeshing(#[from] smeshing::RestoreError),
+    Restore(#[from] RestoreError),
     /// No checker.
     #[error(transparent)]
     Checker(#[from] CheckerError),
@@ -167,7 +161,7 @@ pub async fn run(
         signers,
         sync,
     });
-    restore(&mut node, &store)?;
+    restore(&mut node, &*store)?;
     let (checker, checker_events) = Checker::start(checker)?;
     let checker = Arc::new(checker);
     let (provers, prover_events, provers_at) = Provers::start(provers).await?;
@@ -200,24 +194,6 @@ pub async fn run(
     let result = ended.await.unwrap_or(Err(RunError::Part("the node's thread")));
     net.shutdown().await;
     result
-}
-
-/// The state again from what was kept.
-fn restore(node: &mut Node, store: &Store) -> Result<(), RunError> {
-    let mut result: Result<(), RunError> = Ok(());
-    let mut keep = |step: Result<(), RunError>| {
-        if result.is_ok() {
-            result = step;
-        }
-    };
-    store.each_poet(|bytes| keep(node.restore_poet(bytes).map_err(Into::into)))?;
-    store.each_atx(|received, bytes| {
-        let step = Received::decode(bytes).map_err(RunError::from);
-        keep(step.and_then(|atx| Ok(node.restore_atx(received, &atx)?)));
-    })?;
-    store.each_fraud(|received, bytes| keep(node.restore_fraud(received, bytes).map_err(Into::into)))?;
-    result?;
-    Ok(node.restore_smeshing(store)?)
 }
 
 /// The loop.

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Applied, Archive, ArchiveError, Kept, LedgerEntry, Write};
+use super::{Applied, Archive, ArchiveError, Kept, LedgerEntry, Reload, Write};
 use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, Layer, NodeId, Opinion, TxId};
+use crate::time::Time;
 
 /// Keeps everything in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -188,5 +189,23 @@ impl Archive for Memory {
     fn transactions(&self, after: Option<TxId>, limit: usize) -> Result<Vec<TxId>, ArchiveError> {
         let later = self.transactions.keys().filter(|id| after.is_none_or(|after| **id > after));
         Ok(later.take(limit).copied().collect())
+    }
+}
+
+impl Reload for Memory {
+    fn each_poet(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), ArchiveError> {
+        self.poets.values().for_each(|bytes| each(bytes));
+        Ok(())
+    }
+
+    fn each_atx(&self, each: &mut dyn FnMut(Time, &[u8])) -> Result<(), ArchiveError> {
+        let kept = self.by_epoch.iter().filter_map(|(_, id)| self.atxs.get(id));
+        kept.for_each(|kept| each(kept.received, &kept.bytes));
+        Ok(())
+    }
+
+    fn each_fraud(&self, each: &mut dyn FnMut(Time, &[u8])) -> Result<(), ArchiveError> {
+        self.frauds.values().for_each(|kept| each(kept.received, &kept.bytes));
+        Ok(())
     }
 }

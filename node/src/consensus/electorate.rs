@@ -32,7 +32,7 @@ impl Electorate {
     /// Makes an epoch's roster, if there is none.
     pub(super) fn prepare(&mut self, atxs: &Atxs, epoch: Epoch) {
         if !self.rosters.contains_key(&epoch) {
-            self.rosters.insert(epoch, Roster::new(atxs, epoch));
+            self.rosters.insert(epoch, roster(atxs, epoch));
         }
     }
 
@@ -129,4 +129,28 @@ impl Electorate {
             self.outdated(record.epoch.next());
         }
     }
+}
+
+/// As the ATXs say that are known now.
+fn roster(atxs: &Atxs, epoch: Epoch) -> Roster {
+    let mut members = BTreeMap::new();
+    let published = epoch.previous().into_iter().flat_map(|published| atxs.ids(published));
+    for record in published.filter_map(|id| atxs.atx(id)) {
+        let (grade, fraud) = (atxs.grade(record), atxs.is_of_fraud(record));
+        for part in &record.parts {
+            let weight = u64::from(part.effective_units).saturating_mul(record.ticks);
+            let member = Member {
+                atx: record.id,
+                weight,
+                vrf_nonce: record.vrf_nonce,
+                coinbase: record.coinbase,
+                height: record.height(),
+                grade,
+                fraud,
+            };
+            // Of two ATXs of a miner, which make it a fraud, one is as good as the other.
+            members.entry(part.node_id).or_insert(member);
+        }
+    }
+    Roster::of(epoch, members)
 }

@@ -14,7 +14,7 @@ use redb::{
 };
 
 use self::layers::LayerTables;
-use crate::archive::{Applied, Archive, ArchiveError, Kept, LedgerEntry, Write};
+use crate::archive::{Applied, Archive, ArchiveError, Kept, LedgerEntry, Reload, Write};
 use crate::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, GenesisId, Layer, NodeId, TxId};
 use crate::time::Time;
 
@@ -132,56 +132,6 @@ impl Store {
         work().map_err(failed)
     }
 
-    /// Calls `each` with every PoET proof.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
-    pub fn each_poet(&self, mut each: impl FnMut(&[u8])) -> Result<(), ArchiveError> {
-        let mut work = || -> Result<(), redb::Error> {
-            for entry in self.database.begin_read()?.open_table(POETS)?.iter()? {
-                each(entry?.1.value());
-            }
-            Ok(())
-        };
-        work().map_err(failed)
-    }
-
-    /// Calls `each` with every ATX, epoch by epoch, when it came and its encoding.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
-    pub fn each_atx(&self, mut each: impl FnMut(Time, &[u8])) -> Result<(), ArchiveError> {
-        let mut work = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_read()?;
-            let atxs = transaction.open_table(ATXS)?;
-            for entry in transaction.open_table(ATXS_BY_EPOCH)?.iter()? {
-                let (_, id) = entry?.0.value();
-                if let Some(atx) = atxs.get(id)? {
-                    let (received, bytes) = atx.value();
-                    each(Time(received), bytes);
-                }
-            }
-            Ok(())
-        };
-        work().map_err(failed)
-    }
-
-    /// Calls `each` with every fraud proof, when it came and its encoding.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
-    pub fn each_fraud(&self, mut each: impl FnMut(Time, &[u8])) -> Result<(), ArchiveError> {
-        let mut work = || -> Result<(), redb::Error> {
-            for entry in self.database.begin_read()?.open_table(FRAUDS)?.iter()? {
-                let (_, value) = entry?;
-                let (received, bytes) = value.value();
-                each(Time(received), bytes);
-            }
-            Ok(())
-        };
-        work().map_err(failed)
-    }
-
     /// How many ATXs there are.
     ///
     /// # Errors
@@ -278,6 +228,46 @@ fn insert_first(
 
 fn failed(error: redb::Error) -> ArchiveError {
     ArchiveError(error.to_string())
+}
+
+impl Reload for Store {
+    fn each_poet(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), ArchiveError> {
+        let mut work = || -> Result<(), redb::Error> {
+            for entry in self.database.begin_read()?.open_table(POETS)?.iter()? {
+                each(entry?.1.value());
+            }
+            Ok(())
+        };
+        work().map_err(failed)
+    }
+
+    fn each_atx(&self, each: &mut dyn FnMut(Time, &[u8])) -> Result<(), ArchiveError> {
+        let mut work = || -> Result<(), redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let atxs = transaction.open_table(ATXS)?;
+            for entry in transaction.open_table(ATXS_BY_EPOCH)?.iter()? {
+                let (_, id) = entry?.0.value();
+                if let Some(atx) = atxs.get(id)? {
+                    let (received, bytes) = atx.value();
+                    each(Time(received), bytes);
+                }
+            }
+            Ok(())
+        };
+        work().map_err(failed)
+    }
+
+    fn each_fraud(&self, each: &mut dyn FnMut(Time, &[u8])) -> Result<(), ArchiveError> {
+        let mut work = || -> Result<(), redb::Error> {
+            for entry in self.database.begin_read()?.open_table(FRAUDS)?.iter()? {
+                let (_, value) = entry?;
+                let (received, bytes) = value.value();
+                each(Time(received), bytes);
+            }
+            Ok(())
+        };
+        work().map_err(failed)
+    }
 }
 
 impl Archive for Store {

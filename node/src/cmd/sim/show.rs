@@ -1,0 +1,91 @@
+//! What is shown of a simulated network.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use node::params::RewardRule;
+use node::sim::{Keys, Report, Settings, Traffic};
+use node::source::Topic;
+
+use super::stopwatch::Stopwatch;
+
+/// One line.
+pub(super) fn line(report: &Report, watch: &Stopwatch) -> String {
+    let Report { seed, digest, final_layers, empty_layers, worst_lag, liars, convicted, .. } = report;
+    let verdict = if report.broken.is_empty() { "holds" } else { "BROKEN" };
+    let (received, seconds) = (report.received(), watch.total().as_secs_f64());
+    format!(
+        "seed {seed:<6} {} final {final_layers:<4} empty {empty_layers:<4} lag {worst_lag:<3} liars {liars:<3} frauds \
+         {convicted:<3} received {received:<9} {seconds:>6.2} s  {verdict}",
+        hex::encode(&digest[..8])
+    )
+}
+
+/// The same for programs.
+pub(super) fn json(report: &Report, watch: &Stopwatch) -> Result<String> {
+    let traffic: Vec<_> = report
+        .traffic
+        .iter()
+        .map(|((layer, topic), Traffic { messages, bytes, received })| {
+            serde_json::json!({
+                "layer": layer, "topic": topic.name(), "messages": messages, "bytes": bytes, "received": received
+            })
+        })
+        .collect();
+    let spent: BTreeMap<_, _> = watch
+        .spent()
+        .iter()
+        .map(|(work, (times, spent))| {
+            (work.name(), serde_json::json!({ "times": times, "seconds": spent.as_secs_f64() }))
+        })
+        .collect();
+    Ok(serde_json::to_string(&serde_json::json!({
+        "seed": report.seed,
+        "digest": hex::encode(report.digest),
+        "nodes": report.nodes,
+        "liars": report.liars,
+        "final_layers": report.final_layers,
+        "empty_layers": report.empty_layers,
+        "worst_lag": report.worst_lag,
+        "convicted": report.convicted,
+        "steps": report.steps,
+        "received": report.received(),
+        "seconds": watch.total().as_secs_f64(),
+        "traffic": traffic,
+        "spent": spent,
+        "broken": report.broken.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    }))?)
+}
+
+/// What was said and what it cost.
+pub(super) fn stats(report: &Report, watch: &Stopwatch) -> String {
+    let mut lines = vec!["  layer topic         messages       bytes    received".to_string()];
+    let mut all: BTreeMap<Topic, Traffic> = BTreeMap::new();
+    for ((layer, topic), Traffic { messages, bytes, received }) in &report.traffic {
+        lines.push(format!("  {layer:>5} {:<12} {messages:>9} {bytes:>11} {received:>11}", topic.name()));
+        let sum = all.entry(*topic).or_default();
+        sum.messages += messages;
+        sum.bytes += bytes;
+        sum.received += received;
+    }
+    for (topic, Traffic { messages, bytes, received }) in all {
+        lines.push(format!("    all {:<12} {messages:>9} {bytes:>11} {received:>11}", topic.name()));
+    }
+    lines.push("  work             times     seconds   µs each".into());
+    for (work, (times, spent)) in watch.spent() {
+        let each = spent.as_secs_f64() * 1e6 / *times as f64;
+        lines.push(format!("  {:<12} {times:>9} {:>11.3} {each:>9.2}", work.name(), spent.as_secs_f64()));
+    }
+    lines.join("\n")
+}
+
+/// What to type to see a seed again.
+pub(super) fn command(settings: &Settings, seed: u64) -> String {
+    let Settings { nodes, layers, faults, dishonest, rule, keys } = settings;
+    let rule = if matches!(rule, RewardRule::Classical) { "classical" } else { "linear" };
+    let keys = if *keys == Keys::Hash { "hash" } else { "real" };
+    format!(
+        "post-node sim --seeds {seed} --nodes {nodes} --layers {layers} --faults {faults} --dishonest {dishonest} --rule \
+         {rule} --crypto {keys}"
+    )
+}

@@ -1,0 +1,101 @@
+//! What is told of a world when it has ended.
+
+use std::collections::BTreeMap;
+
+use super::invariants::Broken;
+use crate::source::Topic;
+
+/// What a node is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// A tick.
+    Tick,
+    /// Something gossiped.
+    Gossip(Topic),
+    /// What peers answer.
+    Sync,
+    /// Answering peers.
+    Answer,
+    /// All else: provers, the PoET, judgements, peers that come and go.
+    Other,
+}
+
+impl Work {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tick => "tick",
+            Self::Gossip(topic) => topic.name(),
+            Self::Sync => "sync",
+            Self::Answer => "answer",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Is told what the world is at. Time is not measured in the world itself, where it would be an input.
+pub trait Meter {
+    /// A piece of work begins.
+    fn begin(&mut self) {}
+
+    /// It has ended.
+    fn end(&mut self, _: Work) {}
+}
+
+/// Measures nothing.
+impl Meter for () {}
+
+/// What was gossiped on a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Different messages.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// So often one reached a node.
+    pub received: u64,
+}
+
+impl Traffic {
+    pub(super) fn add(&mut self, bytes: usize, received: usize) {
+        self.messages += 1;
+        self.bytes += bytes as u64;
+        self.received += received as u64;
+    }
+}
+
+/// What became of a world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The seed it came from.
+    pub seed: u64,
+    /// Over all that nodes did.
+    pub digest: [u8; 32],
+    /// How many nodes there were.
+    pub nodes: usize,
+    /// How many of them lied.
+    pub liars: usize,
+    /// Layers that are final on any honest node.
+    pub final_layers: u32,
+    /// Those of them that are empty.
+    pub empty_layers: u32,
+    /// The most layers by which an honest node that should have kept up was behind.
+    pub worst_lag: u32,
+    /// Miners that honest nodes know for frauds.
+    pub convicted: usize,
+    /// Steps that nodes took.
+    pub steps: u64,
+    /// By layer and topic.
+    pub traffic: BTreeMap<(u32, Topic), Traffic>,
+    /// Invariants that broke, in the order in which it was seen.
+    pub broken: Vec<Broken>,
+}
+
+impl Report {
+    /// Messages of all topics that reached a node.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.traffic.values().map(|traffic| traffic.received).sum()
+    }
+}
