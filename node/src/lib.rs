@@ -48,6 +48,12 @@ pub mod sync;
 
 pub mod layers;
 
+pub mod issuance;
+pub mod ledger;
+pub mod mempool;
+
+pub mod consensus;
+
 pub mod smeshing;
 
 pub mod status;

@@ -11,8 +11,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::archive::{Archive, ArchiveError, Write};
 use crate::atx::Received;
 use crate::atxs::{self, Atxs, Dear, Judgement, Need, Reason};
-use crate::codec::decode;
+use crate::codec::{decode, encode};
+use crate::consensus::{self, Consensus};
 use crate::ids::{Address, AtxId, Challenge, NodeId};
+use crate::layers;
 use crate::params::NodeParams;
 use crate::poet::PoetProof;
 use crate::signature::{Signer, Verifier};
@@ -167,6 +169,7 @@ pub struct Node {
     params: NodeParams,
     atxs: Atxs,
     sync: Sync,
+    consensus: Consensus,
     smesher: Smesher,
     /// Own ATXs that are being judged.
     publishing: BTreeSet<AtxId>,
@@ -179,6 +182,7 @@ pub struct Node {
 enum Inner {
     Atxs(atxs::Input),
     Sync(sync::Input),
+    Consensus(consensus::Input),
     Smesher(smeshing::Input),
 }
 
@@ -204,8 +208,10 @@ impl Node {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let Config { params, verifier, peer, coinbase, signers, sync } = config;
+        let layers = layers::Config { alone_ms: sync.alone_ms, ..layers::Config::new(&params.timing, peer.0) };
         Self {
             atxs: Atxs::new(&params, verifier.clone(), peer),
+            consensus: Consensus::new(&params, verifier, signers.clone(), layers),
             sync: Sync::new(sync),
             smesher: Smesher::new(params.clone(), coinbase, signers),
             publishing: BTreeSet::new(),
@@ -237,6 +243,14 @@ impl Node {
     /// [`atxs::RestoreError`].
     pub fn restore_fraud(&mut self, received: Time, bytes: &[u8]) -> Result<(), atxs::RestoreError> {
         self.atxs.restore_fraud(received, bytes)
+    }
+
+    /// Goes on where the agreement was; the ATXs and frauds must be back.
+    ///
+    /// # Errors
+    /// [`consensus::RestoreError`].
+    pub fn restore_consensus(&mut self, archive: &dyn Archive) -> Result<(), consensus::RestoreError> {
+        self.consensus.restore(archive, &self.atxs)
     }
 
     /// Goes on where the miners were.
@@ -279,6 +293,11 @@ impl Node {
                     effects.into_iter().for_each(|effect| self.after_sync(effect, &mut inner, out));
                     self.listen(&mut inner);
                 }
+                Inner::Consensus(input) => {
+                    let mut effects = Vec::new();
+                    self.consensus.step(now, archive, &self.atxs, input, &mut effects)?;
+                    effects.into_iter().for_each(|effect| self.after_consensus(effect, &mut inner, out));
+                }
                 Inner::Smesher(input) => {
                     let mut effects = Vec::new();
                     let view = view::Known { atxs: &self.atxs, sync: &self.sync };
@@ -297,6 +316,7 @@ impl Node {
             Input::Tick => {
                 inner.push_back(Inner::Sync(sync::Input::Timer));
                 inner.push_back(Inner::Atxs(atxs::Input::Tick));
+                inner.push_back(Inner::Consensus(consensus::Input::Tick));
                 inner.push_back(Inner::Smesher(smeshing::Input::Tick));
             }
             Input::Atx { received, source } => inner.push_back(Inner::Atxs(atxs::Input::Atx { received, source })),
@@ -310,11 +330,20 @@ impl Node {
             }
             Input::Judged { id, judgement } => inner.push_back(Inner::Atxs(atxs::Input::Judged { id, judgement })),
             Input::Fraud { bytes, source } => inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source })),
-            Input::Gossip { source, .. } => self.verdict(source, Verdict::Ignore, "not yet".into(), inner, out),
-            Input::PeerUp(peer) => inner.push_back(Inner::Sync(sync::Input::PeerUp(peer))),
+            Input::Gossip { topic, bytes, source } => {
+                inner.push_back(Inner::Consensus(consensus::Input::Gossip { topic, bytes, source }));
+            }
+            Input::PeerUp(peer) => {
+                inner.push_back(Inner::Sync(sync::Input::PeerUp(peer)));
+                inner.push_back(Inner::Consensus(consensus::Input::PeerUp(peer)));
+            }
             Input::PeerDown(peer) => {
                 inner.push_back(Inner::Sync(sync::Input::PeerDown(peer)));
+                inner.push_back(Inner::Consensus(consensus::Input::PeerDown(peer)));
                 inner.push_back(Inner::Atxs(atxs::Input::PeerGone { peer }));
+            }
+            Input::Response { peer, id, response } if id & layers::REQUESTS != 0 => {
+                inner.push_back(Inner::Consensus(consensus::Input::Response { peer, id, response }));
             }
             Input::Response { peer, id, response } => {
                 inner.push_back(Inner::Sync(sync::Input::Response { peer, id, response }));
@@ -347,6 +376,7 @@ impl Node {
         if !self.listening && self.sync.is_synced() {
             self.listening = true;
             inner.push_back(Inner::Atxs(atxs::Input::Listening));
+            inner.push_back(Inner::Consensus(consensus::Input::Synced));
         }
     }
 
@@ -365,6 +395,7 @@ impl Node {
             }
             atxs::Effect::Gossip { topic, bytes } => out.push(Effect::Gossip { topic, bytes }),
             atxs::Effect::Accepted { id } => {
+                inner.push_back(Inner::Consensus(consensus::Input::Accepted(id)));
                 if self.publishing.remove(&id) {
                     out.push(Effect::Tell { warning: false, what: self.published(id) });
                     inner.push_back(Inner::Smesher(smeshing::Input::AtxJudged { id, ok: true, why: String::new() }));
@@ -377,6 +408,7 @@ impl Node {
             }
             atxs::Effect::Accused { node_id } => {
                 out.push(Effect::Tell { warning: false, what: format!("{node_id} is a fraud") });
+                inner.push_back(Inner::Consensus(consensus::Input::Convicted(node_id)));
             }
         }
     }
@@ -441,6 +473,24 @@ impl Node {
             }
             sync::Effect::Punish { peer, why } => out.push(Effect::Punish { peer, why: why.to_string() }),
             sync::Effect::Progress(_) => {}
+        }
+    }
+
+    fn after_consensus(&self, effect: consensus::Effect, inner: &mut VecDeque<Inner>, out: &mut Vec<Effect>) {
+        match effect {
+            consensus::Effect::Persist(writes) => out.push(Effect::Persist(writes)),
+            consensus::Effect::Verdict { source, verdict, why } => out.push(Effect::Verdict { source, verdict, why }),
+            consensus::Effect::Gossip { topic, bytes } => out.push(Effect::Gossip { topic, bytes }),
+            consensus::Effect::Request { peer, id, request } => out.push(Effect::Request { peer, id, request }),
+            consensus::Effect::Punish { peer, why } => out.push(Effect::Punish { peer, why }),
+            consensus::Effect::FetchAtxs { atxs, from } => {
+                inner.push_back(Inner::Sync(sync::Input::Fetch { atxs, poets: Vec::new(), from }));
+            }
+            consensus::Effect::Fraud(proof) => {
+                let bytes = encode(&*proof);
+                inner.push_back(Inner::Atxs(atxs::Input::Fraud { bytes, source: Source::Own }));
+            }
+            consensus::Effect::Tell { warning, what } => out.push(Effect::Tell { warning, what }),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::archive::{ArchiveError, Reload};
 use crate::atx::{Junk, Received};
 use crate::atxs;
+use crate::consensus;
 use crate::node::Node;
 use crate::smeshing;
 
@@ -18,6 +19,9 @@ pub enum RestoreError {
     /// What is in the database is no ATX.
     #[error("an ATX in the node's database: {0}; start with an empty one and sync")]
     Junk(#[from] Junk),
+    /// What was kept of layers can't be understood.
+    #[error(transparent)]
+    Consensus(#[from] consensus::RestoreError),
     /// How far the miners were can't be understood.
     #[error(transparent)]
     Smeshing(#[from] smeshing::RestoreError),
@@ -41,5 +45,6 @@ pub fn restore(node: &mut Node, archive: &dyn Reload) -> Result<(), RestoreError
     })?;
     archive.each_fraud(&mut |received, bytes| keep(node.restore_fraud(received, bytes).map_err(Into::into)))?;
     result?;
+    node.restore_consensus(archive)?;
     Ok(node.restore_smeshing(archive)?)
 }

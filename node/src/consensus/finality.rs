@@ -30,7 +30,9 @@ impl Consensus {
                 },
                 _ => (None, Vec::new()),
             };
-            self.apply(step, layer, vote, block, &txs);
+            if !self.apply(step, layer, vote, block, &txs) {
+                return Ok(());
+            }
             self.tortoise.settle(vote);
             self.decided.remove(&layer);
             self.agreed.remove(&layer);
@@ -71,6 +73,7 @@ impl Consensus {
         Ok(whole.then_some((block, txs)))
     }
 
+    /// Applies a final layer; whether that could be done.
     fn apply(
         &mut self,
         step: &mut Step<'_>,
@@ -78,14 +81,15 @@ impl Consensus {
         vote: Vote,
         block: Option<(BlockId, Block)>,
         txs: &[Transaction],
-    ) {
+    ) -> bool {
         let facts = |id| step.atxs.atx(id).map(|record| facts(step.atxs, record));
         let with_txs = block.as_ref().map(|(_, block)| (block, txs));
         let (root, mut writes) = match self.ledger.apply(layer, with_txs, &facts) {
             Ok(applied) => applied,
             Err(error) => {
                 let what = format!("layer {layer} could not be applied, which is a defect: {error}");
-                return step.out.push(Effect::Tell { warning: true, what });
+                step.out.push(Effect::Tell { warning: true, what });
+                return false;
             }
         };
         let opinion = extend(self.tortoise.settled(), vote);
@@ -105,6 +109,7 @@ impl Consensus {
         step.out.push(Effect::Persist(writes));
         let what = id.map_or("no block".into(), |id| format!("block {id}"));
         step.out.push(Effect::Tell { warning: false, what: format!("layer {layer} is final: {what}, state {root}") });
+        true
     }
 }
 
