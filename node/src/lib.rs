@@ -13,6 +13,8 @@ pub mod ids;
 pub mod params;
 pub mod time;
 
+pub mod issuance;
+
 pub mod vrf;
 
 pub mod crypto;
@@ -30,6 +32,8 @@ pub mod beacon;
 pub mod block;
 pub mod hare;
 pub mod transaction;
+
+pub mod ledger;
 
 pub mod fraud;
 
