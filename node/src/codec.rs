@@ -97,10 +97,8 @@ pub fn encode(value: &impl Scale) -> Vec<u8> {
 pub fn decode<T: Scale>(bytes: &[u8]) -> Result<T, DecodeError> {
     let mut input = Reader::new(bytes);
     let value = T::decode_from(&mut input)?;
-    match input.rest.len() {
-        0 => Ok(value),
-        extra => Err(input.fault(Fault::Trailing { extra })),
-    }
+    input.end()?;
+    Ok(value)
 }
 
 /// Bytes being read.
@@ -125,6 +123,17 @@ impl<'a> Reader<'a> {
 
     fn fault(&self, what: Fault) -> DecodeError {
         DecodeError { at: self.position(), what }
+    }
+
+    /// Nothing may be left over.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn end(&self) -> Result<(), DecodeError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            extra => Err(self.fault(Fault::Trailing { extra })),
+        }
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {

@@ -13,6 +13,8 @@ pub mod ids;
 pub mod params;
 pub mod time;
 
+pub mod issuance;
+
 pub mod vrf;
 
 pub mod crypto;
@@ -48,7 +50,6 @@ pub mod sync;
 
 pub mod layers;
 
-pub mod issuance;
 pub mod ledger;
 pub mod mempool;
 

@@ -32,6 +32,12 @@ pub fn address_of(key: &NodeId) -> Address {
     address
 }
 
+/// Whether an address could be a key's.
+#[must_use]
+pub fn is_account(address: &Address) -> bool {
+    address.0.starts_with(&[0; 4])
+}
+
 impl Transaction {
     fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();

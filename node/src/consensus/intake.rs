@@ -296,6 +296,17 @@ impl Consensus {
         self.queue.push_back(Inner::Settle);
     }
 
+    pub(super) fn take_transaction(&mut self, step: &mut Step<'_>, bytes: Vec<u8>, source: Source) {
+        let (verdict, writes) = self.mempool.take(&bytes, &self.ledger, &self.verifier);
+        if !writes.is_empty() {
+            step.out.push(Effect::Persist(writes));
+        }
+        if source == Source::Own && verdict == Verdict::Accept {
+            step.out.push(Effect::Gossip { topic: Topic::Transaction, bytes });
+        }
+        self.verdict(step, source, verdict, "transaction".into());
+    }
+
     pub(super) fn keep_block(&mut self, step: &mut Step<'_>, id: BlockId, block: Block) {
         if block.layer >= self.tortoise.frontier() {
             let layer = block.layer;
