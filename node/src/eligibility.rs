@@ -120,7 +120,16 @@ pub fn seat_message(beacon: Beacon, layer: Layer, round: u32) -> Vec<u8> {
 /// A miner's seats in a committee: the binomial quantile of its draw.
 #[must_use]
 pub fn seats(weight: u64, total_weight: u64, committee: u32, proof: &VrfProof) -> u16 {
-    SeatTable::new(weight, total_weight, committee).seats(proof.number(0))
+    table(weight, total_weight, committee).seats(proof.number(0))
+}
+
+/// A unit is less than a seat: where all together weigh no more than some committees, units are cut into smaller ones.
+const UNITS_A_SEAT: u64 = 64;
+
+fn table(weight: u64, total_weight: u64, committee: u32) -> SeatTable {
+    let wanted = u64::from(committee) * UNITS_A_SEAT;
+    let parts = if total_weight < wanted { wanted.div_ceil(total_weight.max(1)) } else { 1 };
+    SeatTable::new(weight.saturating_mul(parts), total_weight.saturating_mul(parts), committee)
 }
 
 /// [`seats`] of one total weight, with the tables kept: one a different weight.
@@ -147,7 +156,7 @@ impl Seats {
     /// The same as [`seats`]. Only weights that somebody has should be asked for, as their tables stay.
     pub fn of(&mut self, weight: u64, proof: &VrfProof) -> u16 {
         let (total, committee) = (self.total_weight, self.committee);
-        self.tables.entry(weight).or_insert_with(|| SeatTable::new(weight, total, committee)).seats(proof.number(0))
+        self.tables.entry(weight).or_insert_with(|| table(weight, total, committee)).seats(proof.number(0))
     }
 }
 
