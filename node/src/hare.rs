@@ -344,7 +344,8 @@ impl Hare {
         }
         let drawn_for = seat_message(standing.beacon, layer, at.number());
         if self.verifier.drawn(sender, &drawn_for, &message.proof).is_err() {
-            return (Verdict::Reject, Why::NotDrawn);
+            // Honest nodes that were cut off from each other may have other beacons for a while.
+            return (Verdict::Ignore, Why::NotDrawn);
         }
         // What the message says of its seats isn't signed, so whoever hands it on could change it.
         let seats = self.seats(layer, &standing, &message.proof);
