@@ -150,6 +150,3 @@ impl Seats {
         self.tables.entry(weight).or_insert_with(|| SeatTable::new(weight, total, committee)).seats(proof.number(0))
     }
 }
-
-#[cfg(test)]
-mod tests;
