@@ -140,7 +140,7 @@ pub(crate) struct Node {
     pub(crate) convicted: BTreeSet<NodeId>,
     /// Executes nothing from this round on.
     pub(crate) dies_in: u32,
-    seen: BTreeSet<blake3::Hash>,
+    seen: BTreeSet<[u8; 32]>,
 }
 
 #[derive(Clone, Debug)]
@@ -246,7 +246,7 @@ impl World {
             let (to, parcel) = self.parcels.remove(&(now, seq)).unwrap();
             match &parcel {
                 Parcel::Message(bytes) => {
-                    if self.nodes[to].seen.insert(blake3::hash(bytes)) {
+                    if self.nodes[to].seen.insert(blake3::hash(bytes).into()) {
                         let input = Input::Message { bytes: bytes.to_vec(), source: gossip(bytes) };
                         if self.step(now, to, input) {
                             self.to_all(now, to, &parcel);
