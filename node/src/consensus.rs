@@ -95,9 +95,20 @@ pub struct Consensus {
 /// What one part of the machine has for another.
 #[derive(Debug)]
 enum Inner {
-    Ballot { id: BallotId, ballot: Box<Ballot>, content: Option<Content>, source: Source },
-    Block { id: BlockId, block: Block },
-    Transaction { bytes: Vec<u8>, source: Source },
+    Ballot {
+        id: BallotId,
+        ballot: Box<Ballot>,
+        content: Option<Content>,
+        source: Source,
+    },
+    Block {
+        id: BlockId,
+        block: Block,
+    },
+    Transaction {
+        bytes: Vec<u8>,
+        source: Source,
+    },
     Hare(hare::Input),
     Beacons(beacon::Input),
     Layers(layers::Input),
@@ -346,7 +357,8 @@ impl Consensus {
         }
         let mut effects = Vec::new();
         let Self { hare, electorate, ballots, tortoise, mempool, there_since, silent, params, .. } = self;
-        let seen = Seen { step, electorate, ballots, tortoise, mempool, params, there_since: *there_since, silent: *silent };
+        let seen =
+            Seen { step, electorate, ballots, tortoise, mempool, params, there_since: *there_since, silent: *silent };
         hare.step(step.now, &seen, input, &mut effects);
         for effect in effects {
             match effect {
@@ -378,7 +390,8 @@ impl Consensus {
         }
         let mut effects = Vec::new();
         let Self { beacons, electorate, ballots, tortoise, mempool, there_since, silent, params, .. } = self;
-        let seen = Seen { step, electorate, ballots, tortoise, mempool, params, there_since: *there_since, silent: *silent };
+        let seen =
+            Seen { step, electorate, ballots, tortoise, mempool, params, there_since: *there_since, silent: *silent };
         beacons.step(step.now, &seen, input, &mut effects);
         for effect in effects {
             match effect {

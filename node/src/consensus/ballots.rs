@@ -32,7 +32,8 @@ impl Ballots {
     /// A ballot that this one contradicts.
     pub(super) fn contradicted_by(&self, id: BallotId, ballot: &Ballot) -> Option<BallotId> {
         let same_layer = self.of(ballot.layer, ballot.smesher).find(|other| *other != id);
-        let used = |counter| self.slots.get(&(ballot.atx, counter)).map(|(_, other)| *other).filter(|other| *other != id);
+        let used =
+            |counter| self.slots.get(&(ballot.atx, counter)).map(|(_, other)| *other).filter(|other| *other != id);
         same_layer.or_else(|| ballot.slots.iter().find_map(|slot| used(slot.counter)))
     }
 

@@ -30,12 +30,7 @@ impl Consensus {
     }
 
     /// The block of these proposals; `None` while something is missing, which is asked for.
-    fn make(
-        &mut self,
-        step: &Step<'_>,
-        layer: Layer,
-        proposals: &[BallotId],
-    ) -> Result<Option<Block>, ArchiveError> {
+    fn make(&mut self, step: &Step<'_>, layer: Layer, proposals: &[BallotId]) -> Result<Option<Block>, ArchiveError> {
         let mut maker = Maker::new(proposals);
         for id in proposals {
             let ballot = self.ballot_of(step, *id)?;

@@ -8,8 +8,8 @@ use crate::block::Block;
 use crate::codec::decode;
 use crate::ids::{AtxId, BlockId, Layer};
 use crate::ledger::AtxFacts;
-use crate::transaction::Transaction;
 use crate::tortoise::extend;
+use crate::transaction::Transaction;
 use crate::wire::Thing;
 
 impl Consensus {

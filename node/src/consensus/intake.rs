@@ -72,7 +72,12 @@ impl Consensus {
         let id = ballot.id();
         let ascend = content.atxs.is_sorted_by(|a, b| a < b) && content.revoked.is_sorted_by(|a, b| a < b);
         if content.hash() != ballot.content || !ascend {
-            self.verdict(step, source, Verdict::Reject, "another content than the ballot names, or out of order".into());
+            self.verdict(
+                step,
+                source,
+                Verdict::Reject,
+                "another content than the ballot names, or out of order".into(),
+            );
             return self.queue.push_back(Inner::Layers(layers::Input::Settled(Thing::Proposal(id))));
         }
         self.queue.push_back(Inner::Ballot { id, ballot: Box::new(ballot), content: Some(content), source });

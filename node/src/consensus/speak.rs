@@ -122,10 +122,8 @@ impl Consensus {
     fn content(&self, step: &Step<'_>, layer: Layer) -> Content {
         let txs = self.mempool.pick(MAX_CONTENT_TXS);
         // By the classical rule nobody is paid for weight alone.
-        let Some(roster) = self
-            .electorate
-            .roster_at(layer)
-            .filter(|_| matches!(self.params.rewards.rule, RewardRule::Linear { .. }))
+        let Some(roster) =
+            self.electorate.roster_at(layer).filter(|_| matches!(self.params.rewards.rule, RewardRule::Linear { .. }))
         else {
             return Content { txs, ..Content::default() };
         };

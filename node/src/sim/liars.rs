@@ -36,13 +36,6 @@ pub(super) enum Guilt {
     Beacon,
 }
 
-impl Guilt {
-    /// Whether nodes make a fraud proof of it.
-    pub(super) fn is_proven(self) -> bool {
-        self == Self::Atx
-    }
-}
-
 /// In place of one message.
 pub(super) struct Lie {
     pub(super) sayings: Vec<Saying>,
@@ -131,7 +124,7 @@ impl Liar {
             Habit::Few => Lie::only(topic, bytes, Audience::OneIn(self.rng.between(2, 8) as usize), 0),
             Habit::Silent => Lie::silence(),
             Habit::Equivocate => match self.other(topic, &bytes) {
-                Some((other, guilt)) => Lie::split(topic, [bytes, other], Some(guilt)),
+                Some((other, guilt)) => Lie::split(topic, [bytes, other], guilt),
                 None => Lie::truth(topic, bytes),
             },
             Habit::Boast => Lie::truth(topic, self.boast(topic, &bytes).unwrap_or(bytes)),
@@ -139,12 +132,15 @@ impl Liar {
     }
 
     /// Another message that contradicts the first.
-    fn other(&mut self, topic: Topic, bytes: &[u8]) -> Option<(Vec<u8>, Guilt)> {
+    fn other(&mut self, topic: Topic, bytes: &[u8]) -> Option<(Vec<u8>, Option<Guilt>)> {
         match topic {
-            Topic::Atx => atx::other(&self.signer, bytes).map(|other| (other, Guilt::Atx)),
-            Topic::Proposal => ballot::other(&self.signer, &mut self.rng, bytes).map(|other| (other, Guilt::Ballot)),
-            Topic::Hare => hare::other(&self.signer, &mut self.rng, bytes).map(|other| (other, Guilt::Hare)),
-            Topic::Beacon => beacon::other(&self.signer, &mut self.rng, bytes).map(|other| (other, Guilt::Beacon)),
+            Topic::Atx => atx::other(&self.signer, bytes).map(|other| (other, Some(Guilt::Atx))),
+            Topic::Proposal => ballot::other(&self.signer, &mut self.rng, bytes)
+                .map(|(other, sound)| (other, sound.then_some(Guilt::Ballot))),
+            Topic::Hare => hare::other(&self.signer, &mut self.rng, bytes).map(|other| (other, Some(Guilt::Hare))),
+            Topic::Beacon => {
+                beacon::other(&self.signer, &mut self.rng, bytes).map(|other| (other, Some(Guilt::Beacon)))
+            }
             Topic::Fraud | Topic::Transaction => None,
         }
     }

@@ -67,7 +67,8 @@ impl Miner {
     fn hear(&mut self, ballot: &Ballot, weight: u64) {
         self.tortoise.understand(ballot).unwrap();
         let Ballot { layer, opinion, smesher, .. } = *ballot;
-        self.tortoise.count(ballot.id(), Counted { layer, opinion, smesher, beacon: Beacon([0; 4]), weight: weight << 16 });
+        self.tortoise
+            .count(ballot.id(), Counted { layer, opinion, smesher, beacon: Beacon([0; 4]), weight: weight << 16 });
         while let Some(vote) = self.tortoise.final_vote(|_| W) {
             self.tortoise.settle(vote);
         }
