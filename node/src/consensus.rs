@@ -135,7 +135,11 @@ impl Consensus {
             electorate: Electorate::new(params.genesis_id, params.timing.clone()),
             beacons: Beacons::new(params, verifier.clone(), signers.clone()),
             hare: Hare::new(params, verifier.clone(), signers.clone()),
-            tortoise: Tortoise::new(first, params.consensus.hdist.saturating_mul(REMEMBERED)),
+            tortoise: Tortoise::new(
+                first,
+                params.consensus.hdist,
+                params.consensus.hdist.saturating_mul(REMEMBERED),
+            ),
             layers: Layers::new(layers),
             ledger: Ledger::new(params),
             mempool: Mempool::default(),

@@ -10,6 +10,7 @@ use crate::codec::{decode, encode};
 use crate::eligibility::{ballot_weight, slot_layer, slot_message, slots};
 use crate::fraud::Statement;
 use crate::ids::{BallotId, BlockId, Layer};
+use crate::params::RewardRule;
 use crate::layers;
 use crate::source::{Peer, Source, Topic, Verdict};
 use crate::tortoise::{Counted, OpinionError, Uncountable};
@@ -170,16 +171,13 @@ impl Consensus {
         let weight = u64::from(part.effective_units).saturating_mul(record.ticks);
         let nonce = record.vrf_nonce;
         self.electorate.prepare(step.atxs, epoch);
-        let Some(member) = self.electorate.member(ballot.layer, ballot.smesher) else {
-            return Err(ignore("the ATX came too late to count"));
-        };
-        if member.atx != ballot.atx && !member.fraud {
+        let Some(roster) = self.electorate.roster(epoch) else { return Err(ignore("its epoch is not known")) };
+        if roster.any(ballot.smesher).is_none_or(|member| member.atx != ballot.atx && !member.fraud) {
             return Err(ignore("the smesher has another ATX"));
         }
-        let total = self.electorate.roster(epoch).map_or(0, |roster| roster.total_weight);
-        if !is_about(ballot.total_weight, total) {
-            return Err(ignore("the weight of all is not as it says, as far as is known here"));
-        }
+        // By the classical rule all slots of a miner weigh what it does, however many it says they are.
+        let linear = matches!(self.params.rewards.rule, RewardRule::Linear { .. });
+        let weighs = !linear || is_about(ballot.total_weight, roster.total_weight);
         let slots = slots(weight, ballot.total_weight, &self.params);
         for slot in &ballot.slots {
             let message = slot_message(ballot.beacon, epoch, nonce, slot.counter);
@@ -194,7 +192,8 @@ impl Consensus {
             Uncountable::BaseLayer | Uncountable::Opinion(OpinionError::Other) => reject(why),
             Uncountable::Opinion(OpinionError::TooOld) => ignore(why),
         })?;
-        Ok(ballot_weight(weight, ballot.total_weight, ballot.slots.len(), &self.params))
+        // Others may build on it, whatever it weighs.
+        Ok(if weighs { ballot_weight(weight, ballot.total_weight, ballot.slots.len(), &self.params) } else { 0 })
     }
 
     fn count(
@@ -221,7 +220,8 @@ impl Consensus {
                 self.accuse(step, smesher, [Statement::Ballot(other), Statement::Ballot(ballot.clone())]);
             }
         }
-        let fraud = self.electorate.member(layer, smesher).is_some_and(|member| member.fraud);
+        let member = self.electorate.roster_at(layer).and_then(|roster| roster.any(smesher));
+        let fraud = member.is_some_and(|member| member.fraud);
         if fraud {
             self.tortoise.convict(smesher);
         }

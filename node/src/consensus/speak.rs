@@ -59,8 +59,8 @@ impl Consensus {
             return Ok(());
         }
         self.electorate.prepare_layers(step.atxs, self.tortoise.frontier(), layer);
-        let Self { tortoise, electorate, decided, coins, there_since, params, .. } = self;
-        let outcomes = Outcomes { electorate, decided, coins, there_since: *there_since };
+        let Self { tortoise, electorate, decided, agreed, coins, there_since, params, .. } = self;
+        let outcomes = Outcomes { electorate, decided, agreed, coins, there_since: *there_since };
         let (hdist, zdist) = (params.consensus.hdist, params.consensus.zdist);
         let Some(votes) = tortoise.own_votes(layer, hdist, zdist, &outcomes) else {
             let what = format!("no proposal in layer {layer}: no known ballot has votes to build on");
