@@ -35,6 +35,10 @@ pub mod transaction;
 
 pub mod ledger;
 
+pub mod mempool;
+
+pub mod wallet;
+
 pub mod fraud;
 
 pub mod atxs;
