@@ -170,7 +170,7 @@ fn splitting_and_merging_changes_nothing() {
     let mut world = World::new(HALF);
     let weight = 123_456_789;
     let mut n = 0;
-    let epochs = 60;
+    let epochs = 60u32;
     let (mut whole, mut left, mut right) = (vec![], vec![], vec![]);
     for epoch in 0..epochs {
         // With others, so that nothing divides evenly.

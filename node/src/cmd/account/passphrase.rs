@@ -1,7 +1,7 @@
 //! Where a passphrase comes from: a file, the terminal without an echo, or the first line of stdin.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
