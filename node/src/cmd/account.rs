@@ -48,7 +48,7 @@ struct New {
 #[derive(clap::Args)]
 struct Balance {
     /// Whose, 24 bytes as hex
-    #[arg(value_name = "ADDRESS", value_parser = super::run::address, required_unless_present = "key")]
+    #[arg(value_name = "ADDRESS", value_parser = super::run::address)]
     address: Option<Address>,
     /// Whose, by its key file
     #[arg(long, value_name = "FILE", conflicts_with = "address")]
