@@ -81,7 +81,9 @@ impl Mempool {
                 if let Some(tx) = tx
                     && let Ok(replaced) = self.room(&tx, ledger)
                 {
-                    replaced.into_iter().for_each(|id| drop(self.remove(id)));
+                    if let Some(id) = replaced {
+                        self.remove(id);
+                    }
                     self.insert(id, tx);
                 }
             }
@@ -167,7 +169,9 @@ impl Mempool {
 
     /// A block was applied: its transactions wait no longer, and others may not be possible any more.
     pub fn applied(&mut self, txs: &[TxId], ledger: &Ledger, named: &dyn Fn(TxId) -> bool, out: &mut Vec<Effect>) {
-        txs.iter().for_each(|id| drop(self.remove(*id)));
+        for id in txs {
+            self.remove(*id);
+        }
         let outdated = |tx: &Transaction| {
             let account = ledger.account(address_of(&tx.from));
             tx.nonce < account.nonce || cost(tx) > account.balance.into()

@@ -1,5 +1,5 @@
 //! `post-node account`, as a person or a script calls it.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -112,7 +112,7 @@ fn bad_ones_are_not() {
     // Two that the account can pay only one of.
     assert_eq!(world.give(&world.tx(0, 1, balance / 2)), Reason::Taken);
     assert_eq!(world.give(&world.tx(0, 0, balance / 2)), Reason::Balance { balance });
-    world.block(&[good.clone()]);
+    world.block(std::slice::from_ref(&good));
     assert_eq!(world.give(&world.tx(0, 0, 6)), Reason::Spent { next: 1 });
 }
 

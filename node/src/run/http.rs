@@ -95,20 +95,20 @@ async fn atxs(
 }
 
 async fn account(State(events): Events, Path(address): Path<String>) -> Result<Response, Response> {
-    let address =
-        hex_bytes(&address, 24)?.try_into().map(Address).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+    let address = hex_bytes(&address, 24).and_then(|bytes| bytes.try_into().map_err(|_| "24 bytes are wanted".into()));
+    let address = address.map(Address).map_err(|why: String| (StatusCode::BAD_REQUEST, why).into_response())?;
     Ok(Json(ask(&events, |answer| Question::Account { address, answer }).await?).into_response())
 }
 
-fn hex_bytes(text: &str, most: usize) -> Result<Vec<u8>, Response> {
-    let wrong = |why: String| (StatusCode::BAD_REQUEST, why).into_response();
-    let bytes = hex::decode(text).map_err(|error| wrong(format!("no hex: {error}")))?;
-    if bytes.len() > most { Err(wrong(format!("no more than {most} bytes are wanted"))) } else { Ok(bytes) }
+fn hex_bytes(text: &str, most: usize) -> Result<Vec<u8>, String> {
+    let bytes = hex::decode(text).map_err(|error| format!("no hex: {error}"))?;
+    if bytes.len() > most { Err(format!("no more than {most} bytes are wanted")) } else { Ok(bytes) }
 }
 
 /// A transaction goes the way of those that peers gossip. Whether it is good is asked first, for whoever sent it.
 async fn submit(State(events): Events, Json(submission): Json<Submission>) -> Result<Response, Response> {
-    let bytes = hex_bytes(&submission.bytes, MAX_TX_BYTES)?;
+    let bytes = hex_bytes(&submission.bytes, MAX_TX_BYTES);
+    let bytes = bytes.map_err(|why| (StatusCode::BAD_REQUEST, why).into_response())?;
     let asked = bytes.clone();
     let id = ask(&events, |answer| Question::Transaction { bytes: asked, answer }).await?;
     let id = id.map_err(|why| (StatusCode::UNPROCESSABLE_ENTITY, why).into_response())?;

@@ -15,7 +15,7 @@ fn world() -> World {
     let mut block = rewards(&[(1, 3), (2, 4)]);
     (block.atxs, block.revoked) = (vec![atx_id(0), atx_id(1)], vec![atx_id(2)]);
     world.apply(Some(block), &[]);
-    world.to_next_epoch();
+    world.finish_epoch();
     world.apply(Some(rewards(&[(1, 3), (2, 4)])), &[transfer(1, 3, 1000, 1, 0)]);
     world
 }

@@ -23,7 +23,7 @@ fn the_next_atx_claims_by_weight_and_time() {
     world.atx(0, 300, 100, &[0], &[]);
     world.atx(1, 700, 101, &[1], &[]);
     world.apply(naming(&[0, 1]), &[]);
-    world.to_next_epoch();
+    world.finish_epoch();
     let issued = world.ledger.totals().issued;
     assert!(world.ledger.totals().claimable >= issued - 1);
     assert_eq!(world.balance(100), 0);
@@ -47,7 +47,7 @@ fn an_atx_counts_from_the_layer_that_names_it_until_its_epoch_ends() {
     assert!(!world.ledger.is_counted(atx_id(1)));
     world.apply(naming(&[1]), &[]);
     assert!(world.ledger.is_counted(atx_id(0)) && world.ledger.is_counted(atx_id(1)));
-    world.to_next_epoch();
+    world.finish_epoch();
     let all = world.ledger.totals().issued;
     // Two epochs without weight: what comes then waits for the first that has some.
     world.empty(PER_EPOCH);
@@ -67,7 +67,7 @@ fn what_does_not_count() {
     let mut world = World::new(ALL_TO_MINERS);
     // Of another epoch.
     world.atx(0, 5, 100, &[0], &[]);
-    world.to_next_epoch();
+    world.finish_epoch();
     world.apply(naming(&[0]), &[]);
     assert!(!world.ledger.is_counted(atx_id(0)));
     // A miner that counts already, here or in company.
@@ -107,7 +107,7 @@ fn frauds_lose_what_they_did_not_claim() {
     assert!(world.ledger.totals().burned.abs_diff(earned * 3 / 4) <= 1);
     assert!(!world.ledger.is_counted(atx_id(1)));
     // The others have all from then on.
-    world.to_next_epoch();
+    world.finish_epoch();
     let issued = world.ledger.totals().issued;
     world.atx(2, 1, 102, &[0], &[0]);
     // A fraud's next one claims nothing.
@@ -116,7 +116,7 @@ fn frauds_lose_what_they_did_not_claim() {
     assert!(world.balance(100).abs_diff(issued - earned * 3 / 4) <= 2);
     assert_eq!(world.balance(101), 0);
     // Found out an epoch later, before it claims.
-    world.to_next_epoch();
+    world.finish_epoch();
     let (claimable, burned) = (world.ledger.totals().claimable, world.ledger.totals().burned);
     world.apply(revoking(&[2]), &[]);
     assert!((world.ledger.totals().burned - burned).abs_diff(claimable / 2) <= 1);
@@ -128,7 +128,7 @@ fn who_stays_away_for_long_loses_it() {
         let mut world = World::new(ALL_TO_MINERS);
         world.atx(0, 1, 100, &[0], &[]);
         world.apply(naming(&[0]), &[]);
-        world.to_next_epoch();
+        world.finish_epoch();
         let earned = world.ledger.totals().issued;
         // Others go on.
         for epoch in 1..epochs {
@@ -140,7 +140,7 @@ fn who_stays_away_for_long_loses_it() {
                 &[u64::from(epoch) - 1].into_iter().filter(|n| *n > 0).collect::<Vec<_>>(),
             );
             world.apply(naming(&[epoch.into()]), &[]);
-            world.to_next_epoch();
+            world.finish_epoch();
         }
         world.atx(99, 1, 102, &[0], &[0]);
         world.apply(naming(&[99]), &[]);
@@ -155,10 +155,10 @@ fn an_atx_that_no_block_named_costs_nothing_but_its_epoch() {
     let mut world = World::new(ALL_TO_MINERS);
     world.atx(0, 1, 100, &[0], &[]);
     world.apply(naming(&[0]), &[]);
-    world.to_next_epoch();
+    world.finish_epoch();
     let earned = world.ledger.totals().issued;
     world.atx(1, 1, 100, &[0], &[0]);
-    world.to_next_epoch();
+    world.finish_epoch();
     world.atx(2, 1, 100, &[0], &[1]);
     world.apply(naming(&[2]), &[]);
     assert_eq!(world.balance(100), earned);
@@ -191,7 +191,7 @@ fn splitting_and_merging_changes_nothing() {
         }
         whole = vec![n];
         world.apply(naming(&named), &[]);
-        world.to_next_epoch();
+        world.finish_epoch();
         n += 6;
         let one = world.balance(100);
         let claims = u64::from(epoch);

@@ -104,7 +104,7 @@ impl World {
     }
 
     /// Empty layers until an epoch begins.
-    pub(crate) fn to_next_epoch(&mut self) {
+    pub(crate) fn finish_epoch(&mut self) {
         let epoch = self.epoch();
         while self.epoch() == epoch {
             self.apply(None, &[]);
