@@ -67,7 +67,7 @@ impl Consensus {
     }
 
     pub(super) fn transaction(&self, step: &Step<'_>, id: TxId) -> Result<Option<Transaction>, ArchiveError> {
-        match self.mempool.get(id) {
+        match self.mempool.get(id).or_else(|| self.asked.get(&id)) {
             Some(transaction) => Ok(Some(transaction.clone())),
             None => Ok(step.archive.transaction(id)?.and_then(|bytes| decode(&bytes).ok())),
         }

@@ -10,12 +10,13 @@ use crate::codec::{decode, encode};
 use crate::eligibility::{ballot_weight, slot_layer, slot_message, slots};
 use crate::fraud::Statement;
 use crate::ids::{BallotId, BlockId, Layer};
-use crate::params::RewardRule;
 use crate::layers;
+use crate::params::RewardRule;
 use crate::source::{Peer, Source, Topic, Verdict};
 use crate::tortoise::{Counted, OpinionError, Uncountable};
+use crate::transaction::Transaction;
 use crate::wire::Thing;
-use crate::{beacon, hare};
+use crate::{beacon, hare, mempool};
 
 /// Why a ballot is not counted now.
 enum Stop {
@@ -302,14 +303,42 @@ impl Consensus {
     }
 
     pub(super) fn take_transaction(&mut self, step: &mut Step<'_>, bytes: Vec<u8>, source: Source) {
-        let (verdict, writes) = self.mempool.take(&bytes, &self.ledger, &self.verifier);
-        if !writes.is_empty() {
-            step.out.push(Effect::Persist(writes));
+        if let Source::Answer { .. } = source {
+            return self.take_asked(step, bytes, source);
         }
-        if source == Source::Own && verdict == Verdict::Accept {
-            step.out.push(Effect::Gossip { topic: Topic::Transaction, bytes });
+        let mut effects = Vec::new();
+        let Self { mempool, ledger, verifier, blocks, ballots, .. } = self;
+        let named = |id| blocks.values().any(|block| block.txs.contains(&id)) || ballots.names(id);
+        mempool.take(&bytes, source, ledger, verifier, &named, &mut effects);
+        self.after_mempool(step, effects);
+    }
+
+    /// A transaction that a block or a proposal names is kept whatever may be thought of it; it may have no effect.
+    fn take_asked(&mut self, step: &mut Step<'_>, bytes: Vec<u8>, source: Source) {
+        let tx = decode::<Transaction>(&bytes).ok().filter(|tx| tx.signature_holds(&self.verifier));
+        let Some(tx) = tx else {
+            return self.verdict(step, source, Verdict::Reject, "no transaction, or not signed".into());
+        };
+        let id = tx.id();
+        step.out.push(Effect::Persist(vec![Write::Transaction { id, bytes }]));
+        self.asked.insert(id, tx);
+        self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Transaction(id))));
+        self.queue.push_back(Inner::Build);
+        self.queue.push_back(Inner::Settle);
+    }
+
+    pub(super) fn after_mempool(&mut self, step: &mut Step<'_>, effects: Vec<mempool::Effect>) {
+        for effect in effects {
+            match effect {
+                mempool::Effect::Persist(writes) => step.out.push(Effect::Persist(writes)),
+                mempool::Effect::Verdict { source, verdict, why } => {
+                    self.verdict(step, source, verdict, why.to_string());
+                }
+                mempool::Effect::Gossip { bytes } => {
+                    step.out.push(Effect::Gossip { topic: Topic::Transaction, bytes });
+                }
+            }
         }
-        self.verdict(step, source, verdict, "transaction".into());
     }
 
     pub(super) fn keep_block(&mut self, step: &mut Step<'_>, id: BlockId, block: Block) {

@@ -120,7 +120,7 @@ impl Consensus {
 
     /// What this node wants in a block.
     fn content(&self, step: &Step<'_>, layer: Layer) -> Content {
-        let txs = self.mempool.pick(MAX_CONTENT_TXS);
+        let txs = self.mempool.pick(&self.ledger, MAX_CONTENT_TXS);
         // By the classical rule nobody is paid for weight alone.
         let Some(roster) =
             self.electorate.roster_at(layer).filter(|_| matches!(self.params.rewards.rule, RewardRule::Linear { .. }))

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use tokio::sync::oneshot;
 
 use super::effects::Hands;
-use crate::ids::{AtxId, Epoch};
+use crate::ids::{Address, AtxId, Epoch, TxId};
 use crate::node::Node;
-use crate::status::{AtxStatus, Status};
+use crate::status::{AccountStatus, AtxStatus, Status};
 use crate::time::Time;
 
 /// A question, with the place for its answer.
@@ -25,6 +25,20 @@ pub enum Question {
         /// The answer.
         answer: oneshot::Sender<Vec<AtxStatus>>,
     },
+    /// What an account has.
+    Account {
+        /// Whose.
+        address: Address,
+        /// The answer.
+        answer: oneshot::Sender<AccountStatus>,
+    },
+    /// Whether a transaction would be taken.
+    Transaction {
+        /// Its encoding.
+        bytes: Vec<u8>,
+        /// The answer: its name, or why not.
+        answer: oneshot::Sender<Result<TxId, String>>,
+    },
     /// Counts, in Prometheus' text format.
     Metrics(oneshot::Sender<String>),
 }
@@ -38,6 +52,12 @@ impl Question {
             }
             Self::Atxs { epoch, after, limit, answer } => {
                 let _ = answer.send(node.atx_statuses(epoch, after, limit));
+            }
+            Self::Account { address, answer } => {
+                let _ = answer.send(node.account(address));
+            }
+            Self::Transaction { bytes, answer } => {
+                let _ = answer.send(node.check_transaction(&bytes));
             }
             Self::Metrics(answer) => {
                 let _ = answer.send(metrics(&status(now, node, hands), hands));
