@@ -203,6 +203,12 @@ impl Consensus {
         self.tortoise.frontier()
     }
 
+    /// An epoch's beacon, once it is known.
+    #[must_use]
+    pub fn beacon(&self, epoch: Epoch) -> Option<crate::ids::Beacon> {
+        self.electorate.beacon(epoch)
+    }
+
     /// Accounts and rewards.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {

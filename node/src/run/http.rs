@@ -12,10 +12,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Event, Question};
-use crate::ids::{AtxId, Epoch};
+use crate::ids::{AtxId, Epoch, Layer};
 
 /// At most so many ATXs an answer.
 const MAX_ATXS: usize = 10_000;
+/// At most so many layers an answer.
+const MAX_LAYERS: usize = 1000;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,7 @@ pub(crate) async fn serve(listen: SocketAddr, events: mpsc::Sender<Event>) -> Re
     let router = Router::new()
         .route("/status", get(status))
         .route("/epochs/{epoch}/atxs", get(atxs))
+        .route("/layers", get(layers))
         .route("/metrics", get(metrics))
         .with_state(events);
     tokio::spawn(async move {
@@ -80,6 +83,19 @@ async fn atxs(
     let after = after.map(parse).transpose().map_err(|why| (StatusCode::BAD_REQUEST, why).into_response())?;
     let limit = limit.unwrap_or(MAX_ATXS).min(MAX_ATXS);
     let question = |answer| Question::Atxs { epoch: Epoch(epoch), after, limit, answer };
+    Ok(Json(ask(&events, question).await?).into_response())
+}
+
+#[derive(Deserialize)]
+struct Layers {
+    #[serde(default)]
+    from: u32,
+    limit: Option<usize>,
+}
+
+async fn layers(State(events): Events, Query(Layers { from, limit }): Query<Layers>) -> Result<Response, Response> {
+    let limit = limit.unwrap_or(MAX_LAYERS).min(MAX_LAYERS);
+    let question = |answer| Question::Layers { from: Layer(from), limit, answer };
     Ok(Json(ask(&events, question).await?).into_response())
 }
 
