@@ -9,6 +9,7 @@
 mod effects;
 mod http;
 mod inputs;
+mod lie;
 mod questions;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
 
 pub use http::HttpError;
+pub use lie::Lie;
 pub use questions::Question;
 
 use self::effects::{Hands, Registry};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub progress: watch::Sender<Option<sync::Progress>>,
     /// For tests: the process kills itself as soon as a miner has come to this phase, and leaves a file `died_at_PHASE`.
     pub die_at: Option<Phase>,
+    /// For tests: where the node says two things.
+    pub lie: Option<Lie>,
 }
 
 /// Where a running node is to be found.
@@ -144,8 +148,9 @@ pub async fn run(
     started: impl FnOnce(&Started),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    let Settings { params, directory, coinbase, signers, net, provers, http, poet, checker, first, progress, die_at } =
+    let Settings { params, directory, coinbase, signers, net, provers, http, poet, checker, first, progress, .. } =
         settings;
+    let (die_at, lie) = (settings.die_at, settings.lie.map(|lie| (lie, signers.clone())));
     let store = Arc::new(Store::open(&directory, params.genesis_id)?);
     let alone = net.bootstrap.is_empty();
     let (net, net_events) = net::start(net).await?;
@@ -183,7 +188,7 @@ pub async fn run(
     started(&Started { listen: net.listening().to_vec(), provers: provers_at, http: http_at });
 
     let registry = poet.map(|poet| Registry { poet, signers: keys, timing });
-    let hands = Hands::new(net.clone(), Arc::clone(&checker), provers, registry, events);
+    let hands = Hands::new(net.clone(), Arc::clone(&checker), provers, registry, lie, events);
     let die_at = die_at.map(|phase| (phase, directory.join(format!("died_at_{phase}"))));
     let main = Main { node, store, hands, received, progress, die_at };
     let (done, ended) = tokio::sync::oneshot::channel();
@@ -215,7 +220,7 @@ impl Main {
                 match event {
                     Event::Input(input) => written |= self.step(input)?,
                     Event::Again(job) => self.hands.take(Effect::Judge(job)),
-                    Event::Question(question) => question.answer(now(), &self.node, &self.hands),
+                    Event::Question(question) => question.answer(now(), &self.node, &*self.store, &self.hands)?,
                     Event::Ended(part) => return Err(RunError::Part(part)),
                     Event::Stop => {
                         self.store.flush()?;

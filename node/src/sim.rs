@@ -12,7 +12,7 @@
 
 mod disk;
 mod invariants;
-mod liars;
+pub(crate) mod liars;
 mod member;
 mod miner;
 mod network;

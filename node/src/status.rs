@@ -33,8 +33,48 @@ pub struct Status {
     pub parked: usize,
     /// The last epochs with ATXs.
     pub epochs: Vec<EpochStatus>,
+    /// What it agrees on with the others.
+    pub agreement: AgreementStatus,
     /// This node's own miners.
     pub smeshing: Vec<SmesherStatus>,
+}
+
+/// How far agreement is, and what was paid.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreementStatus {
+    /// Whether it has the layers that its peers have.
+    pub synced: bool,
+    /// The first layer that isn't final.
+    pub frontier: u32,
+    /// The last final layer; none before the first.
+    pub last: Option<LayerStatus>,
+    /// The beacon of the running epoch, as hex; none while it isn't known.
+    pub beacon: Option<String>,
+    /// All that was issued up to the last final layer, in smidge: the sum of the next four.
+    pub issued: u64,
+    /// In accounts.
+    pub held: u64,
+    /// Earned by miners and not claimed yet.
+    pub claimable: u64,
+    /// Lost for good.
+    pub burned: u64,
+    /// Left over for the next layers.
+    pub carried: u64,
+}
+
+/// A final layer; `GET /layers?from=L&limit=N` answers several, ascending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerStatus {
+    /// The layer.
+    pub layer: u32,
+    /// Its block, as hex; none in an empty layer.
+    pub block: Option<String>,
+    /// All accounts after it, as hex.
+    pub root: String,
+    /// How many accounts its block pays.
+    pub paid: usize,
+    /// How many transactions are in its block.
+    pub transactions: usize,
 }
 
 /// How far synchronization is.

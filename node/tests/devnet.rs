@@ -60,3 +60,28 @@ fn all_agree_though_one_is_killed_in_every_phase() {
         }
     }
 }
+
+#[test]
+fn layers_are_the_same_everywhere_though_a_node_is_killed_and_one_comes_late() {
+    let (success, summary) = devnet(&["--nodes", "4", "--layers", "6", "--seed", "2", "--kill", "1", "--late"]);
+    assert!(success && summary["ok"] == true, "{summary:#}");
+    assert!(summary["blocks"].as_u64().unwrap() >= 3, "{summary:#}");
+    let last = summary["first_layer"].as_u64().unwrap() + 5;
+    let nodes = summary["nodes"].as_array().unwrap();
+    let killed = |node: &&Value| !node["killed_in"].is_null();
+    assert_eq!((nodes.len(), nodes.iter().filter(killed).count()), (5, 1), "{summary:#}");
+    for node in nodes.iter().filter(|node| !killed(node)) {
+        assert_eq!((&node["last_final"], &node["frauds"]), (&last.into(), &0.into()), "{summary:#}");
+    }
+}
+
+/// Minutes, and more processes than a small machine likes: `cargo test --test devnet -- --ignored`.
+#[test]
+#[ignore = "takes minutes"]
+fn every_kind_of_two_words_convicts() {
+    let lies = ["atx,ballot", "hare-preround,hare-propose", "hare-commit,hare-notify", "beacon-first,beacon-followup"];
+    for lies in lies {
+        let (success, summary) = devnet(&["--nodes", "7", "--layers", "12", "--seed", "3", "--liars", lies]);
+        assert!(success && summary["ok"] == true, "{lies}: {summary:#}");
+    }
+}

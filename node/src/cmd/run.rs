@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use node::env::checker::CheckerConfig;
-use node::env::net::{NetConfig, NetLimits};
+use node::env::net::{CutOff, NetConfig, NetLimits};
 use node::env::poet::HttpPoet;
 use node::env::provers;
 use node::ids::{Address, GenesisId};
 use node::params::NodeParams;
-use node::run::{Settings, run as run_node};
+use node::run::{Lie, Settings, run as run_node};
 use node::signature::Signer;
 use node::smeshing::Phase;
 use node::sync::Progress;
@@ -74,7 +74,7 @@ pub(crate) struct Args {
     /// PEM file: the key of --cert
     #[arg(long, value_name = "FILE", requires = "ca_cert")]
     key: Option<PathBuf>,
-    /// Serve status (/status, /epochs/E/atxs, /accounts/A; POST /transactions) and Prometheus metrics (/metrics) here
+    /// Serve status (/status, /epochs/E/atxs, /layers, /accounts/A; POST /transactions) and Prometheus metrics (/metrics) here
     #[arg(long, value_name = "IP:PORT", default_value = DEFAULT_HTTP)]
     http: SocketAddr,
     /// RandomX memory: fast takes 2.3 GiB and checks six times as fast, light 0.3 GiB
@@ -92,6 +92,12 @@ pub(crate) struct Args {
     /// For tests: die (SIGKILL) as soon as a miner has come to this phase
     #[arg(long, value_name = "PHASE", hide = true, value_parser = phase)]
     die_at: Option<Phase>,
+    /// For tests: these peers are out of reach in this time (milliseconds since 1970)
+    #[arg(long, value_name = "PEER,…:FROM_MS..TO_MS", hide = true)]
+    cut_off: Option<CutOff>,
+    /// For tests: say two things where one is allowed
+    #[arg(long, value_name = "KIND", hide = true, requires = "identity", value_parser = lie)]
+    lie: Option<Lie>,
 }
 
 /// `--randomx`.
@@ -120,6 +126,11 @@ pub(crate) fn address(text: &str) -> Result<Address, String> {
 
 fn phase(text: &str) -> Result<Phase, String> {
     Phase::ALL.into_iter().find(|phase| phase.name() == text).ok_or_else(|| "there is no such phase".into())
+}
+
+fn lie(text: &str) -> Result<Lie, String> {
+    let names = || Lie::ALL.map(Lie::name).join(", ");
+    Lie::ALL.into_iter().find(|lie| lie.name() == text).ok_or_else(|| format!("one of {} is wanted", names()))
 }
 
 /// Runs the command.
@@ -184,6 +195,7 @@ fn settings(args: &Args, progress: watch::Sender<Option<Progress>>) -> Result<Se
             listen: args.listen.clone(),
             bootstrap: args.bootstrap.clone(),
             limits: NetLimits::default(),
+            cut_off: args.cut_off.clone().unwrap_or_default(),
         },
         provers,
         http: args.http,
@@ -192,6 +204,7 @@ fn settings(args: &Args, progress: watch::Sender<Option<Progress>>) -> Result<Se
         first: args.first,
         progress,
         die_at: args.die_at,
+        lie: args.lie,
         params,
     })
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use node::status::Status;
+use node::status::{AgreementStatus, Status};
 
 use super::{agent, ask, tell};
 
@@ -38,6 +38,7 @@ fn table(status: &Status) -> String {
             status.sync.of,
             status.peers
         ),
+        agreement(&status.agreement),
         format!("frauds    {}", status.frauds),
     ];
     for epoch in status.epochs.iter().rev().take(3) {
@@ -49,4 +50,16 @@ fn table(status: &Status) -> String {
         lines.extend(miner.warning.iter().map(|warning| format!("          {warning}")));
     }
     lines.join("\n")
+}
+
+fn agreement(agreement: &AgreementStatus) -> String {
+    let Some(last) = &agreement.last else { return "agreement no layer is final".into() };
+    let block = last.block.as_ref().map_or("empty".into(), |block| format!("block {}", short(block)));
+    let beacon = agreement.beacon.as_ref().map_or("no beacon".into(), |beacon| format!("beacon {beacon}"));
+    let (layer, state) = (last.layer, short(&last.root));
+    format!("agreement layer {layer} is final ({block}, state {state}), {beacon}, {} smidge issued", agreement.issued)
+}
+
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
 }

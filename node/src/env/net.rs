@@ -14,6 +14,7 @@ mod book;
 mod codec;
 mod conduct;
 mod counters;
+mod cut_off;
 mod gate;
 mod gossip;
 mod inbox;
@@ -33,6 +34,8 @@ use post_core::identity::KeyError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use counters::NetCounters;
+pub use cut_off::CutOff;
+pub use key::FILE_NAME as KEY_FILE_NAME;
 
 use crate::ids::GenesisId;
 use crate::source::{Peer, Source, Topic, Verdict};
@@ -54,6 +57,8 @@ pub struct NetConfig {
     pub bootstrap: Vec<SocketAddr>,
     /// How much is too much.
     pub limits: NetLimits,
+    /// For tests: who is out of reach for a while.
+    pub cut_off: CutOff,
 }
 
 /// How much is too much.

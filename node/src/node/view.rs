@@ -2,11 +2,11 @@
 
 use super::Node;
 use crate::atxs::{Atxs, Record};
-use crate::ids::{AtxId, Epoch, NodeId};
+use crate::ids::{AtxId, Epoch, Layer, NodeId};
 use crate::ledger::Totals;
 use crate::params::Timing;
 use crate::smeshing::{MinerStatus, OwnAtx, View};
-use crate::status::{AtxStatus, EpochStatus, SmesherStatus, Status};
+use crate::status::{AgreementStatus, AtxStatus, EpochStatus, SmesherStatus, Status};
 use crate::sync::{Progress, Sync};
 use crate::time::{Grade, Time};
 
@@ -49,6 +49,12 @@ impl Node {
         self.smesher.phases()
     }
 
+    /// The first layer with ballots.
+    #[must_use]
+    pub fn first_layer(&self) -> Layer {
+        self.params.effective_genesis().next()
+    }
+
     /// How far a pass of synchronization is; `None` between two.
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {
@@ -85,7 +91,23 @@ impl Node {
             parked,
             // Older ones change no more, and to add up weights takes time.
             epochs: epochs.into_iter().rev().take(EPOCHS).rev().map(|epoch| self.epoch_status(epoch)).collect(),
+            agreement: self.agreement_status(epoch),
             smeshing: self.miners().iter().map(|miner| smesher_status(miner, now)).collect(),
+        }
+    }
+
+    fn agreement_status(&self, epoch: Option<Epoch>) -> AgreementStatus {
+        let totals = self.consensus.ledger().totals();
+        AgreementStatus {
+            synced: self.consensus.is_synced(),
+            frontier: self.consensus.frontier().0,
+            last: None,
+            beacon: epoch.and_then(|epoch| self.consensus.beacon(epoch)).map(|beacon| beacon.to_string()),
+            issued: totals.issued,
+            held: totals.held,
+            claimable: totals.claimable,
+            burned: totals.burned,
+            carried: totals.carried,
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::Event;
 use super::inputs::crowded;
+use super::{Event, Lie};
 use crate::atxs::Dear;
 use crate::env::checker::Checker;
 use crate::env::net::NetHandle;
@@ -31,6 +31,7 @@ pub(crate) struct Hands {
     pub(super) checker: Arc<Checker>,
     provers: Provers,
     registry: Option<Arc<Registry>>,
+    lie: Option<(Lie, Vec<Signer>)>,
     events: mpsc::Sender<Event>,
     runtime: Handle,
     waiting: VecDeque<Effect>,
@@ -45,11 +46,12 @@ impl Hands {
         checker: Arc<Checker>,
         provers: Provers,
         registry: Option<Registry>,
+        lie: Option<(Lie, Vec<Signer>)>,
         events: mpsc::Sender<Event>,
     ) -> Self {
         let (waiting, unjudged) = (VecDeque::new(), VecDeque::new());
         let registry = registry.map(Arc::new);
-        Self { net, checker, provers, registry, events, runtime: Handle::current(), waiting, unjudged }
+        Self { net, checker, provers, registry, lie, events, runtime: Handle::current(), waiting, unjudged }
     }
 
     /// Takes one for later.
@@ -84,7 +86,15 @@ impl Hands {
                 }
             }
             Effect::Judge(dear) => self.unjudged.push_back(dear),
-            Effect::Gossip { topic, bytes } => self.net.publish(topic, bytes),
+            Effect::Gossip { topic, bytes } => {
+                if let Some((lie, signers)) = &self.lie
+                    && let Some(other) = lie.other(signers, topic, &bytes)
+                {
+                    tracing::info!(topic = topic.name(), "a lie");
+                    self.net.publish(topic, other);
+                }
+                self.net.publish(topic, bytes);
+            }
             Effect::Request { peer, id, request } => {
                 let answer = self.net.request(peer, request);
                 let events = self.events.clone();

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Event, Question};
-use crate::ids::{Address, AtxId, Epoch};
+use crate::ids::{Address, AtxId, Epoch, Layer};
 use crate::node::Input;
 use crate::source::{Source, Topic};
 use crate::status::{Submission, Submitted};
@@ -22,6 +22,8 @@ use crate::transaction::MAX_TX_BYTES;
 const MAX_ATXS: usize = 10_000;
 /// A submission is a transaction's hex in a little JSON.
 const MAX_SUBMISSION: usize = 2 * MAX_TX_BYTES + 256;
+/// At most so many layers an answer.
+const MAX_LAYERS: usize = 1000;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,7 @@ pub(crate) async fn serve(listen: SocketAddr, events: mpsc::Sender<Event>) -> Re
         .route("/epochs/{epoch}/atxs", get(atxs))
         .route("/accounts/{address}", get(account))
         .route("/transactions", post(submit).layer(DefaultBodyLimit::max(MAX_SUBMISSION)))
+        .route("/layers", get(layers))
         .route("/metrics", get(metrics))
         .with_state(events);
     tokio::spawn(async move {
@@ -115,6 +118,19 @@ async fn submit(State(events): Events, Json(submission): Json<Submission>) -> Re
     let input = Input::Gossip { topic: Topic::Transaction, bytes, source: Source::Own };
     events.send(Event::Input(input)).await.map_err(|_| ended())?;
     Ok(Json(Submitted { id: id.to_string() }).into_response())
+}
+
+#[derive(Deserialize)]
+struct Layers {
+    #[serde(default)]
+    from: u32,
+    limit: Option<usize>,
+}
+
+async fn layers(State(events): Events, Query(Layers { from, limit }): Query<Layers>) -> Result<Response, Response> {
+    let limit = limit.unwrap_or(MAX_LAYERS).min(MAX_LAYERS);
+    let question = |answer| Question::Layers { from: Layer(from), limit, answer };
+    Ok(Json(ask(&events, question).await?).into_response())
 }
 
 async fn metrics(State(events): Events) -> Result<Response, Response> {

@@ -5,9 +5,12 @@ use std::fmt::Write;
 use tokio::sync::oneshot;
 
 use super::effects::Hands;
-use crate::ids::{Address, AtxId, Epoch, TxId};
+use crate::archive::{Archive, ArchiveError};
+use crate::block::Block;
+use crate::codec::decode;
+use crate::ids::{Address, AtxId, Epoch, Layer, TxId};
 use crate::node::Node;
-use crate::status::{AccountStatus, AtxStatus, Status};
+use crate::status::{AccountStatus, AtxStatus, LayerStatus, Status};
 use crate::time::Time;
 
 /// A question, with the place for its answer.
@@ -39,16 +42,34 @@ pub enum Question {
         /// The answer: its name, or why not.
         answer: oneshot::Sender<Result<TxId, String>>,
     },
+    /// Which layers are final.
+    Layers {
+        /// The first.
+        from: Layer,
+        /// No more than so many.
+        limit: usize,
+        /// The answer.
+        answer: oneshot::Sender<Vec<LayerStatus>>,
+    },
     /// Counts, in Prometheus' text format.
     Metrics(oneshot::Sender<String>),
 }
 
 impl Question {
     /// Answers; whoever asked may not wait any more.
-    pub(super) fn answer(self, now: Time, node: &Node, hands: &Hands) {
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; the node can't go on then.
+    pub(super) fn answer(
+        self,
+        now: Time,
+        node: &Node,
+        archive: &dyn Archive,
+        hands: &Hands,
+    ) -> Result<(), ArchiveError> {
         match self {
             Self::Status(answer) => {
-                let _ = answer.send(status(now, node, hands));
+                let _ = answer.send(status(now, node, archive, hands)?);
             }
             Self::Atxs { epoch, after, limit, answer } => {
                 let _ = answer.send(node.atx_statuses(epoch, after, limit));
@@ -59,18 +80,50 @@ impl Question {
             Self::Transaction { bytes, answer } => {
                 let _ = answer.send(node.check_transaction(&bytes));
             }
+            Self::Layers { from, limit, answer } => {
+                let _ = answer.send(final_layers(archive, from.max(node.first_layer()), limit)?);
+            }
             Self::Metrics(answer) => {
-                let _ = answer.send(metrics(&status(now, node, hands), hands));
+                let _ = answer.send(metrics(&status(now, node, archive, hands)?, hands));
             }
         }
+        Ok(())
     }
 }
 
-fn status(now: Time, node: &Node, hands: &Hands) -> Status {
+fn status(now: Time, node: &Node, archive: &dyn Archive, hands: &Hands) -> Result<Status, ArchiveError> {
     let mut status = node.status(now);
     status.peer = hands.net.own().to_string();
     status.peers = hands.net.peers().len();
-    status
+    if let Some(last) = archive.last_applied()? {
+        status.agreement.last = final_layer(archive, last)?;
+    }
+    Ok(status)
+}
+
+fn final_layers(archive: &dyn Archive, from: Layer, limit: usize) -> Result<Vec<LayerStatus>, ArchiveError> {
+    let mut found = Vec::new();
+    let mut layer = from;
+    while found.len() < limit
+        && let Some(status) = final_layer(archive, layer)?
+    {
+        found.push(status);
+        layer = layer.next();
+    }
+    Ok(found)
+}
+
+fn final_layer(archive: &dyn Archive, layer: Layer) -> Result<Option<LayerStatus>, ArchiveError> {
+    let Some(applied) = archive.applied(layer)? else { return Ok(None) };
+    let bytes = applied.block.map(|id| archive.block(id)).transpose()?.flatten();
+    let block = bytes.and_then(|bytes| decode::<Block>(&bytes).ok());
+    Ok(Some(LayerStatus {
+        layer: layer.0,
+        block: applied.block.map(|id| id.to_string()),
+        root: applied.root.to_string(),
+        paid: block.as_ref().map_or(0, |block| block.rewards.len()),
+        transactions: block.as_ref().map_or(0, |block| block.txs.len()),
+    }))
 }
 
 /// Prometheus' text format, version 0.0.4.
@@ -85,6 +138,14 @@ fn metrics(status: &Status, hands: &Hands) -> String {
     gauge(&mut text, "frauds", "Miners with a fraud proof.", status.frauds as u64);
     gauge(&mut text, "parked_atxs", "ATXs that wait for others, or for a verdict.", status.parked as u64);
     gauge(&mut text, "layer", "The running layer.", status.layer.unwrap_or(0).into());
+    let agreement = &status.agreement;
+    gauge(&mut text, "layers_synced", "Whether the node has the layers that its peers have.", agreement.synced.into());
+    gauge(&mut text, "frontier", "The first layer that isn't final.", agreement.frontier.into());
+    gauge(&mut text, "issued", "Smidge issued up to the last final layer.", agreement.issued);
+    gauge(&mut text, "held", "Smidge in accounts.", agreement.held);
+    gauge(&mut text, "claimable", "Smidge earned by miners and not claimed yet.", agreement.claimable);
+    gauge(&mut text, "burned", "Smidge lost for good.", agreement.burned);
+    gauge(&mut text, "carried", "Smidge left over for the next layers.", agreement.carried);
     if let Some(last) = status.epochs.last() {
         gauge(&mut text, "epoch_atxs", "Valid ATXs of the newest epoch with any.", last.atxs);
         gauge(&mut text, "epoch_weight", "What its good ATXs weigh.", last.weight);

@@ -13,6 +13,26 @@ use super::rng::Rng;
 use crate::signature::Signer;
 use crate::source::Topic;
 
+/// What contradicts an own message; `None` where that is not of this signer, or can't be. For liars among real nodes.
+pub(crate) fn contradiction(signer: &Signer, topic: Topic, bytes: &[u8]) -> Option<Vec<u8>> {
+    let hash = blake3::hash(bytes);
+    let mut rng = Rng::new(0, "contradiction", hash.as_bytes().iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+    other(signer, &mut rng, topic, bytes).map(|(other, _)| other)
+}
+
+/// Another message that contradicts the first, and what it proves if both are good by themselves.
+fn other(signer: &Signer, rng: &mut Rng, topic: Topic, bytes: &[u8]) -> Option<(Vec<u8>, Option<Guilt>)> {
+    match topic {
+        Topic::Atx => atx::other(signer, bytes).map(|other| (other, Some(Guilt::Atx))),
+        Topic::Proposal => {
+            ballot::other(signer, rng, bytes).map(|(other, sound)| (other, sound.then_some(Guilt::Ballot)))
+        }
+        Topic::Hare => hare::other(signer, rng, bytes).map(|other| (other, Some(Guilt::Hare))),
+        Topic::Beacon => beacon::other(signer, rng, bytes).map(|other| (other, Some(Guilt::Beacon))),
+        Topic::Fraud | Topic::Transaction => None,
+    }
+}
+
 /// Something a liar says in place of what its node would have.
 #[derive(Clone, Debug)]
 pub(super) struct Saying {
@@ -123,25 +143,11 @@ impl Liar {
             }
             Habit::Few => Lie::only(topic, bytes, Audience::OneIn(self.rng.between(2, 8) as usize), 0),
             Habit::Silent => Lie::silence(),
-            Habit::Equivocate => match self.other(topic, &bytes) {
+            Habit::Equivocate => match other(&self.signer, &mut self.rng, topic, &bytes) {
                 Some((other, guilt)) => Lie::split(topic, [bytes, other], guilt),
                 None => Lie::truth(topic, bytes),
             },
             Habit::Boast => Lie::truth(topic, self.boast(topic, &bytes).unwrap_or(bytes)),
-        }
-    }
-
-    /// Another message that contradicts the first.
-    fn other(&mut self, topic: Topic, bytes: &[u8]) -> Option<(Vec<u8>, Option<Guilt>)> {
-        match topic {
-            Topic::Atx => atx::other(&self.signer, bytes).map(|other| (other, Some(Guilt::Atx))),
-            Topic::Proposal => ballot::other(&self.signer, &mut self.rng, bytes)
-                .map(|(other, sound)| (other, sound.then_some(Guilt::Ballot))),
-            Topic::Hare => hare::other(&self.signer, &mut self.rng, bytes).map(|other| (other, Some(Guilt::Hare))),
-            Topic::Beacon => {
-                beacon::other(&self.signer, &mut self.rng, bytes).map(|other| (other, Some(Guilt::Beacon)))
-            }
-            Topic::Fraud | Topic::Transaction => None,
         }
     }
 

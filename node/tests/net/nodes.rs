@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use node::env::net::{self, NetConfig, NetEvent, NetHandle, NetLimits};
+use node::env::net::{self, CutOff, NetConfig, NetEvent, NetHandle, NetLimits};
 use node::ids::GenesisId;
 use tokio::sync::mpsc;
 
@@ -26,6 +26,7 @@ pub(crate) fn config(directory: PathBuf) -> NetConfig {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         bootstrap: vec![],
         limits: NetLimits::default(),
+        cut_off: CutOff::default(),
     }
 }
 

@@ -16,6 +16,8 @@ const START: Duration = Duration::from_secs(60);
 pub(super) struct Process {
     child: Child,
     log: PathBuf,
+    /// What it took of memory until it was killed.
+    memory: Option<u64>,
 }
 
 impl Process {
@@ -25,7 +27,7 @@ impl Process {
         let file = file.with_context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn();
         let child = child.with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self { child, log: log.to_path_buf() })
+        Ok(Self { child, log: log.to_path_buf(), memory: None })
     }
 
     /// The first line that it writes to stdout; what follows is read and forgotten.
@@ -53,8 +55,19 @@ impl Process {
         self.child.try_wait().context("a child process is lost")
     }
 
+    /// Kills it (SIGKILL).
+    pub(super) fn kill(&mut self) -> Result<()> {
+        self.memory = self.peak_memory();
+        self.child.kill().context("a child process can't be killed")?;
+        self.child.wait().context("a child process is lost")?;
+        Ok(())
+    }
+
     /// What it has taken of memory at most, in bytes. `None` where the system does not say.
     pub(super) fn peak_memory(&self) -> Option<u64> {
+        if self.memory.is_some() {
+            return self.memory;
+        }
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)

@@ -30,7 +30,7 @@ pub(super) struct Parts {
 }
 
 pub(super) fn parts(config: &NetConfig, counters: Arc<NetCounters>) -> Result<Parts, NetError> {
-    let NetConfig { genesis, limits, .. } = config;
+    let NetConfig { genesis, limits, cut_off, .. } = config;
     let outbound = u32::try_from(limits.outbound).unwrap_or(u32::MAX).saturating_mul(2).max(4);
     let connections = ConnectionLimits::default()
         .with_max_pending_incoming(Some(limits.pending))
@@ -44,7 +44,7 @@ pub(super) fn parts(config: &NetConfig, counters: Arc<NetCounters>) -> Result<Pa
         .with_request_timeout(limits.request_timeout)
         .with_max_concurrent_streams(MAX_REQUESTS);
     Ok(Parts {
-        gate: Gate::new(Conduct::new(limits.offences, limits.ban), limits.neighbours),
+        gate: Gate::new(Conduct::new(limits.offences, limits.ban), limits.neighbours, cut_off.clone()),
         limits: connection_limits::Behaviour::new(connections),
         gossip: gossip(*genesis)?,
         requests: request_response::Behaviour::with_codec(

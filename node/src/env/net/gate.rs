@@ -1,4 +1,5 @@
-//! Who gets a connection: refuses the banned, those without an Ed25519 key, and too many from one neighbourhood.
+//! Who gets a connection: refuses the banned, those without an Ed25519 key, and too many from one neighbourhood;
+//! and for tests, who is to be out of reach.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -14,7 +15,9 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 
 use super::conduct::Conduct;
+use super::cut_off::CutOff;
 use super::{key, place};
+use crate::source::Peer;
 
 /// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,20 +31,24 @@ pub(super) enum Refused {
     /// Somebody wants to be many.
     #[error("too many connections from one neighbourhood")]
     Neighbours,
+    /// A test wants it.
+    #[error("the peer is out of reach")]
+    CutOff,
 }
 
 /// A behaviour that opens no streams.
 pub(super) struct Gate {
     pub(super) conduct: Conduct,
     max_neighbours: usize,
+    cut_off: CutOff,
     /// Inbound connections, made or being made.
     neighbours: BTreeMap<[u8; 6], usize>,
     inbound: HashMap<ConnectionId, [u8; 6]>,
 }
 
 impl Gate {
-    pub(super) fn new(conduct: Conduct, max_neighbours: usize) -> Self {
-        Self { conduct, max_neighbours, neighbours: BTreeMap::new(), inbound: HashMap::new() }
+    pub(super) fn new(conduct: Conduct, max_neighbours: usize, cut_off: CutOff) -> Self {
+        Self { conduct, max_neighbours, cut_off, neighbours: BTreeMap::new(), inbound: HashMap::new() }
     }
 
     fn enter(&mut self, connection: ConnectionId, remote: &Multiaddr) -> Result<(), Refused> {
@@ -69,7 +76,20 @@ impl Gate {
 
     fn judge(&self, id: &PeerId) -> Result<(), Refused> {
         let peer = key::peer(id).ok_or(Refused::Key)?;
-        if self.conduct.is_banned(Instant::now(), peer) { Err(Refused::Banned) } else { Ok(()) }
+        if self.conduct.is_banned(Instant::now(), peer) {
+            return Err(Refused::Banned);
+        }
+        if self.cut_off.parts_now(peer) { Err(Refused::CutOff) } else { Ok(()) }
+    }
+
+    /// Whether no call would lead to a connection.
+    pub(super) fn refuses(&self, now: Instant, peer: Peer) -> bool {
+        self.conduct.is_banned(now, peer) || self.cut_off.parts_now(peer)
+    }
+
+    /// Those that were in reach when they were connected, and are not any more.
+    pub(super) fn parted(&self, connected: impl Iterator<Item = Peer>) -> Vec<Peer> {
+        connected.filter(|peer| self.cut_off.parts_now(*peer)).collect()
     }
 }
 
@@ -134,7 +154,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_few() {
-        let mut gate = Gate::new(Conduct::new(1, Duration::from_secs(1)), 2);
+        let mut gate = Gate::new(Conduct::new(1, Duration::from_secs(1)), 2, CutOff::default());
         let from = |text: &str| text.parse::<Multiaddr>().unwrap();
         let id = ConnectionId::new_unchecked;
         gate.enter(id(1), &from("/ip4/9.9.9.1/tcp/1")).unwrap();

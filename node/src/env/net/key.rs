@@ -9,8 +9,8 @@ use post_core::identity::{IdentityKey, KeyError};
 
 use crate::source::Peer;
 
-/// The file's name.
-const FILE_NAME: &str = "node.key";
+/// The name of the key's file in a node's directory.
+pub const FILE_NAME: &str = "node.key";
 
 /// The key in a folder; a new one if there is none.
 pub(super) fn open(directory: &Path) -> Result<Keypair, KeyError> {

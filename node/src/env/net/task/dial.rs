@@ -19,6 +19,9 @@ impl Task {
     pub(super) fn tick(&mut self) {
         let now = Instant::now();
         self.swarm.behaviour_mut().gate.conduct.forget(now);
+        for peer in self.swarm.behaviour().gate.parted(self.links.keys().copied()) {
+            self.hang_up(peer);
+        }
         self.call_some(now);
         self.drop_useless(now);
         for _ in 0..self.unsent.len() {
@@ -61,8 +64,8 @@ impl Task {
             return;
         }
         let Self { book, links, swarm, .. } = &*self;
-        let conduct = &swarm.behaviour().gate.conduct;
-        let due = book.due(now, |peer| links.contains_key(&peer) || conduct.is_banned(now, peer));
+        let gate = &swarm.behaviour().gate;
+        let due = book.due(now, |peer| links.contains_key(&peer) || gate.refuses(now, peer));
         let calls: Vec<SocketAddr> = self.calls.values().copied().collect();
         for address in due.into_iter().filter(|address| !calls.contains(address)).take(missing) {
             self.call(address);
