@@ -17,7 +17,7 @@ use node::archive::Write;
 use node::atx::{Atx, Initial, NiPost, SubPost, poet_challenge};
 use node::codec::encode;
 use node::env::checker::CheckerConfig;
-use node::env::net::{NetConfig, NetLimits};
+use node::env::net::{CutOff, NetConfig, NetLimits};
 use node::env::provers;
 use node::env::store::Store;
 use node::ids::{Address, AtxId, Challenge, Epoch, NO_ATX, NodeId, PoetChallenge, Signature};
@@ -210,11 +210,13 @@ fn settings(params: &NodeParams, directory: &Path, other: Option<SocketAddr>, mo
     std::fs::create_dir_all(directory).unwrap();
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     Settings {
+        lie: None,
         params: params.clone(),
         directory: directory.into(),
         coinbase: Address([0; 24]),
         signers: vec![],
         net: NetConfig {
+            cut_off: CutOff::default(),
             genesis: params.genesis_id,
             directory: directory.into(),
             listen: vec![any],
