@@ -1,39 +1,85 @@
 //! Simulated networks: a seed is one story, and what must hold does.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use node::sim::{Faults, Report, Rule, Settings, run};
+use node::params::RewardRule;
+use node::sim::{Faults, Keys, Report, Rule, Settings, run};
 
-fn report(settings: &Settings, seed: u64) -> Report {
-    run(settings, seed, &mut ())
+/// Runs seeds on two threads; the reports in the order of the seeds.
+fn reports(settings: &Settings, seeds: std::ops::Range<u64>) -> Vec<Report> {
+    let half = |odd: u64| seeds.clone().filter(move |seed| seed % 2 == odd).map(|seed| run(settings, seed, &mut ()));
+    let mut reports: Vec<Report> = std::thread::scope(|scope| {
+        let halves = [scope.spawn(|| half(0).collect::<Vec<_>>()), scope.spawn(|| half(1).collect())];
+        halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    });
+    reports.sort_by_key(|report| report.seed);
+    reports
 }
 
-/// What broke, but for the rules that need layers to become final.
-fn broken_of_atxs(report: &Report) -> Vec<String> {
-    report.broken.iter().filter(|broken| broken.rule != Rule::Liveness).map(ToString::to_string).collect()
+fn broken(reports: &[Report]) -> Vec<String> {
+    let all = reports.iter().flat_map(|report| report.broken.iter().map(|broken| (report.seed, broken)));
+    all.map(|(seed, broken)| format!("seed {seed}: {broken}")).collect()
+}
+
+fn breaks_agreement(report: &Report) -> bool {
+    report.broken.iter().any(|broken| broken.rule == Rule::Agreement)
 }
 
 #[test]
 fn a_seed_is_one_story() {
     let settings = Settings { nodes: 12, layers: 20, faults: Faults::all(), dishonest: 30, ..Settings::default() };
-    let first = report(&settings, 5);
-    assert_eq!(first, report(&settings, 5));
-    assert_ne!(first.digest, report(&settings, 6).digest);
+    let first = run(&settings, 5, &mut ());
+    assert_eq!(first, run(&settings, 5, &mut ()));
+    assert_ne!(first.digest, run(&settings, 6, &mut ()).digest);
 }
 
 #[test]
-fn all_nodes_know_the_same_atxs() {
+fn without_faults_each_layer_has_a_block_and_is_final_soon() {
     let settings = Settings { nodes: 20, layers: 20, ..Settings::default() };
-    for seed in 0..5 {
-        let report = report(&settings, seed);
-        assert_eq!(broken_of_atxs(&report), [""; 0], "seed {seed}");
-        assert!(report.traffic.keys().any(|(layer, _)| *layer >= 10), "somebody published an ATX");
+    for report in reports(&settings, 0..6) {
+        assert_eq!(broken(std::slice::from_ref(&report)), [""; 0]);
+        assert!(report.final_layers >= 17 && report.empty_layers == 0 && report.worst_lag <= 3, "{report:?}");
     }
 }
 
+/// Latency, loss, partitions, clocks, crashes, late nodes, nodes that go, and liars of all kinds.
 #[test]
-fn whatever_happens_to_them_they_know_the_same_atxs_in_the_end() {
-    let settings = Settings { nodes: 20, layers: 40, faults: Faults::all(), dishonest: 30, ..Settings::default() };
-    for seed in 0..5 {
-        assert_eq!(broken_of_atxs(&report(&settings, seed)), [""; 0], "seed {seed}");
+fn a_hundred_networks_with_all_faults_and_three_tenths_dishonest_agree() {
+    let settings = Settings { faults: Faults::all(), dishonest: 30, ..Settings::default() };
+    assert_eq!((settings.nodes, settings.layers), (50, 40));
+    let reports = reports(&settings, 0..100);
+    assert_eq!(broken(&reports), [""; 0]);
+    let layers: u32 = reports.iter().map(|report| report.final_layers).sum();
+    let convicted: usize = reports.iter().map(|report| report.convicted).sum();
+    assert!(layers > 3000 && convicted > 100, "{layers} layers are final, {convicted} liars convicted");
+}
+
+#[test]
+fn the_linear_rule_holds_too() {
+    let rule = RewardRule::Linear { proposers_permille: 100 };
+    let settings =
+        Settings { nodes: 20, layers: 30, faults: Faults::all(), dishonest: 30, rule, ..Settings::default() };
+    assert_eq!(broken(&reports(&settings, 0..10)), [""; 0]);
+}
+
+/// Liars with two nodes each, in both parts of a network: a third of the weight is what it takes, and the judge sees it.
+#[test]
+fn who_is_in_both_parts_of_a_network_can_break_it_only_with_a_third_of_the_weight() {
+    let twins = |dishonest| Settings { nodes: 20, layers: 20, dishonest, twins: true, ..Settings::default() };
+    assert_eq!(broken(&reports(&twins(30), 0..10)), [""; 0]);
+    let broken = reports(&twins(60), 0..10).iter().filter(|report| breaks_agreement(report)).count();
+    assert!(broken >= 8, "only {broken} of 10 networks are broken");
+}
+
+/// What is decided doesn't depend on signatures being keyed hashes.
+#[test]
+fn twenty_networks_with_real_signatures_decide_the_same() {
+    let with =
+        |keys| Settings { nodes: 8, layers: 10, faults: Faults::all(), dishonest: 30, keys, ..Settings::default() };
+    let (real, hashed) = (reports(&with(Keys::Real), 0..20), reports(&with(Keys::RealDraws), 0..20));
+    for (real, hashed) in real.iter().zip(&hashed) {
+        assert_eq!((real.seed, real.decisions), (hashed.seed, hashed.decisions));
     }
+    assert_eq!(broken(&real), [""; 0]);
+    let layers: u32 = real.iter().map(|report| report.final_layers).sum();
+    assert!(layers > 100, "{layers} layers are final");
 }

@@ -33,10 +33,13 @@ pub(crate) struct Args {
     /// The weight of liars, and of nodes that stop for good, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     dishonest: u32,
+    /// Each liar has two nodes with one key, in the two parts of a network that falls apart for a while, and does nothing else
+    #[arg(long)]
+    twins: bool,
     /// Who is paid
     #[arg(long, value_name = "RULE", default_value = "classical")]
     rule: Rule,
-    /// Signatures and draws: keyed hashes, or those of a real network
+    /// Signatures and draws: keyed hashes, those of a real network, or its draws only
     #[arg(long, value_name = "KEYS", default_value = "hash")]
     crypto: Crypto,
     /// Networks at a time
@@ -65,6 +68,7 @@ enum Rule {
 enum Crypto {
     Hash,
     Real,
+    RealDraws,
 }
 
 /// The proposers' part under the linear rule, in thousandths.
@@ -109,6 +113,7 @@ fn settings(args: &Args) -> Settings {
         layers: args.layers,
         faults: args.faults.clone(),
         dishonest: args.dishonest,
+        twins: args.twins,
         rule: match args.rule {
             Rule::Classical => RewardRule::Classical,
             Rule::Linear => RewardRule::Linear { proposers_permille: PROPOSERS_PERMILLE },
@@ -116,6 +121,7 @@ fn settings(args: &Args) -> Settings {
         keys: match args.crypto {
             Crypto::Hash => Keys::Hash,
             Crypto::Real => Keys::Real,
+            Crypto::RealDraws => Keys::RealDraws,
         },
     }
 }

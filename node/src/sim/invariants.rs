@@ -125,6 +125,16 @@ impl Judge {
         }
     }
 
+    /// Over all that became final.
+    pub(super) fn decisions(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        for (layer, (_, Applied { block, root, opinion })) in &self.applied {
+            hasher.update(&layer.0.to_le_bytes()).update(&block.map_or([0; 20], |block| block.0));
+            hasher.update(&root.0).update(&opinion.0);
+        }
+        hasher.finalize().into()
+    }
+
     pub(super) fn summary(&self) -> Summary {
         self.summary
     }

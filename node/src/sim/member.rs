@@ -41,9 +41,9 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(plan: NodePlan, peer: Peer, params: &NodeParams, crypto: &dyn Crypto, seed: u64) -> Self {
+    pub(super) fn new(plan: NodePlan, peer: Peer, params: &NodeParams, crypto: &dyn Crypto, lies: Option<u64>) -> Self {
         let signer = plan.units.map(|_| Signer::with(crypto, params.genesis_id, &plan.key));
-        let liar = signer.clone().filter(|_| plan.liar).map(|signer| Liar::new(seed, signer));
+        let liar = lies.and_then(|seed| Some(Liar::new(seed, signer.clone().filter(|_| plan.liar)?)));
         Self {
             disk: Disk::new(!plan.crashes.is_empty()),
             steady_since: plan.starts,
@@ -61,7 +61,7 @@ impl Member {
 
     /// Neither lies nor went for good.
     pub(super) fn is_honest(&self) -> bool {
-        self.liar.is_none()
+        !self.plan.liar
     }
 
     /// Starts with what its disk holds.

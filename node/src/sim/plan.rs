@@ -85,7 +85,10 @@ impl Plan {
             params,
         };
         let has = |fault| settings.faults.has(fault);
-        plan.choose_bad(settings, has(Fault::Stop));
+        plan.choose_bad(settings, has(Fault::Stop) && !settings.twins);
+        if settings.twins {
+            plan.add_twins();
+        }
         if has(Fault::Latency) {
             plan.latency = latency(&mut Rng::new(seed, "latency", 0));
         }
@@ -95,7 +98,7 @@ impl Plan {
         if has(Fault::Skew) {
             plan.skew();
         }
-        if has(Fault::Partition) {
+        if has(Fault::Partition) && !settings.twins {
             plan.part(settings.layers);
         }
         if has(Fault::Late) {
@@ -164,6 +167,29 @@ impl Plan {
                 self.nodes[i].liar = true;
             }
         }
+    }
+
+    /// A second node for each liar, in the other part of the network; honest weight is divided as evenly as it can be.
+    fn add_twins(&mut self) {
+        let first = self.params.effective_genesis().next();
+        let from = self.params.timing.layer_starts(first).before(self.params.timing.delta_ms);
+        let to = self.params.timing.layer_starts(first.after(MAX_PARTITION_LAYERS as u32));
+        let mut order: Vec<usize> = (0..self.nodes.len()).filter(|i| !self.nodes[*i].liar).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(self.nodes[*i].units));
+        let (mut sides, mut weights) = (vec![false; self.nodes.len()], [0u64; 2]);
+        for i in order {
+            sides[i] = weights[1] < weights[0];
+            weights[usize::from(sides[i])] += u64::from(self.nodes[i].units.unwrap_or(0));
+        }
+        for i in 0..sides.len() {
+            if self.nodes[i].liar {
+                // Time to learn what the others know; nobody has anything to say yet.
+                let starts = from.before(4 * self.params.timing.layer_ms);
+                self.nodes.push(NodePlan { starts, ..self.nodes[i].clone() });
+                sides.push(true);
+            }
+        }
+        self.partitions.push(Partition { from, to, sides });
     }
 
     fn skew(&mut self) {

@@ -78,6 +78,8 @@ pub struct Report {
     pub seed: u64,
     /// Over all that nodes did.
     pub digest: [u8; 32],
+    /// Over all final layers, their blocks and accounts.
+    pub decisions: [u8; 32],
     /// How many nodes there were.
     pub nodes: usize,
     /// How many of them lied.

@@ -111,6 +111,8 @@ pub enum Keys {
     Hash,
     /// Those of a real network.
     Real,
+    /// Keyed hashes for signatures, and the draws of a real network: what is decided must be what it is with `Real`.
+    RealDraws,
 }
 
 /// What a world is to be like.
@@ -124,6 +126,9 @@ pub struct Settings {
     pub faults: Faults,
     /// At most so much of the weight is with liars and nodes that stop, in percent.
     pub dishonest: u32,
+    /// Liars lie in one way only: each has two nodes with one key, one in each part of a network that falls apart when the
+    /// first miners have weight, and does in both what an honest node would.
+    pub twins: bool,
     /// Who is paid.
     pub rule: RewardRule,
     /// Which signatures and draws.
@@ -137,6 +142,7 @@ impl Default for Settings {
             layers: 40,
             faults: Faults::none(),
             dishonest: 0,
+            twins: false,
             rule: RewardRule::Classical,
             keys: Keys::Hash,
         }

@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::report::{Meter, Report, Traffic, Work};
 use super::settings::{Keys, Settings};
 use crate::atx::Received;
-use crate::crypto::{Crypto, Ed25519, KeyedHash};
+use crate::crypto::{Crypto, Draws, Ed25519, KeyedHash};
 use crate::ids::{Challenge, Layer};
 use crate::node::{Effect, Input};
 use crate::reconcile::answer;
@@ -87,17 +87,18 @@ impl World {
         let crypto: Arc<dyn Crypto> = match settings.keys {
             Keys::Hash => Arc::new(KeyedHash::default()),
             Keys::Real => Arc::new(Ed25519),
+            Keys::RealDraws => Arc::new(KeyedHash::new(Draws::Real(Arc::default()))),
         };
         let network = Network::new(seed, plan.nodes.len(), plan.latency.clone(), plan.loss_permille);
         let member = |(i, node): (usize, &super::plan::NodePlan)| {
-            Member::new(node.clone(), network.peer(i), &plan.params, &*crypto, seed)
+            Member::new(node.clone(), network.peer(i), &plan.params, &*crypto, (!settings.twins).then_some(seed))
         };
         let members: Vec<Member> = plan.nodes.iter().enumerate().map(member).collect();
         let mut world = Self {
             now: plan.params.timing.genesis,
             queue: BTreeMap::new(),
             judge: Judge::new(&plan, &members),
-            some_lie: members.iter().any(|member| member.liar.is_some()),
+            some_lie: members.iter().any(|member| !member.is_honest()),
             members,
             network,
             poet: Poet::default(),
@@ -169,7 +170,8 @@ impl World {
             seed: self.plan.seed,
             digest: self.digest.value(),
             nodes: self.members.len(),
-            liars: self.members.iter().filter(|member| member.liar.is_some()).count(),
+            decisions: self.judge.decisions(),
+            liars: self.members.iter().filter(|member| !member.is_honest()).count(),
             final_layers: summary.final_layers,
             empty_layers: summary.empty_layers,
             worst_lag: summary.worst_lag,

@@ -86,11 +86,16 @@ pub(super) fn stats(report: &Report, watch: &Stopwatch) -> String {
 
 /// What to type to see a seed again.
 pub(super) fn command(settings: &Settings, seed: u64) -> String {
-    let Settings { nodes, layers, faults, dishonest, rule, keys } = settings;
+    let Settings { nodes, layers, faults, dishonest, twins, rule, keys } = settings;
     let rule = if matches!(rule, RewardRule::Classical) { "classical" } else { "linear" };
-    let keys = if *keys == Keys::Hash { "hash" } else { "real" };
+    let keys = match keys {
+        Keys::Hash => "hash",
+        Keys::Real => "real",
+        Keys::RealDraws => "real-draws",
+    };
+    let twins = if *twins { " --twins" } else { "" };
     format!(
         "post-node sim --seeds {seed} --nodes {nodes} --layers {layers} --faults {faults} --dishonest {dishonest} --rule \
-         {rule} --crypto {keys}"
+         {rule} --crypto {keys}{twins}"
     )
 }
