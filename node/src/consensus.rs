@@ -21,8 +21,9 @@ mod parked;
 mod restore;
 mod speak;
 mod view;
+mod weight;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use io::{Effect, Input};
 pub use restore::RestoreError;
@@ -92,6 +93,8 @@ pub struct Consensus {
     fresh: BTreeMap<BallotId, Ballot>,
     /// Transactions of this step that were asked for.
     asked: BTreeMap<TxId, Transaction>,
+    /// Transactions that a block may have named; they must not be forgotten.
+    kept: BTreeSet<TxId>,
     queue: VecDeque<Inner>,
 }
 
@@ -156,6 +159,7 @@ impl Consensus {
             silent: None,
             fresh: BTreeMap::new(),
             asked: BTreeMap::new(),
+            kept: BTreeSet::new(),
             queue: VecDeque::new(),
             params: params.clone(),
             verifier,

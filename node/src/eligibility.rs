@@ -106,6 +106,31 @@ pub fn ballot_weight(weight: u64, total_weight: u64, count: usize, params: &Node
     u64::try_from(weighed).unwrap_or(u64::MAX)
 }
 
+/// What a vote of a miner weighs, in 2^-[`WEIGHT_BITS`]: so much that the votes of an epoch, as expected, weigh what it does.
+///
+/// A miner votes once in each layer in which it has a slot, however many it has there: so whoever has some in nearly every
+/// layer always votes with the same weight, and how the slots fell matters less. With n slots it has a vote in each of L
+/// layers with a chance of 1 - (1 - 1/L)^n.
+#[must_use]
+pub fn vote_weight(weight: u64, total_weight: u64, params: &NodeParams) -> u64 {
+    const ONE: u128 = 1 << 32;
+    let layers = u128::from(params.timing.layers_per_epoch.max(1));
+    let Slots { sure, fraction } = slots(weight, total_weight, params);
+    // In 2^-32: of a layer without a slot.
+    let (mut none, mut power, mut left) = (ONE, ONE - ONE / layers, sure);
+    while left > 0 {
+        if left & 1 == 1 {
+            none = (none * power) >> 32;
+        }
+        (power, left) = ((power * power) >> 32, left >> 1);
+    }
+    let unlucky = ONE - u128::from(fraction.unwrap_or(0) >> 32) / layers;
+    let votes = layers * (ONE - ((none * unlucky) >> 32));
+    // Whoever has less than one slot in 2^32 epochs has none.
+    let Some(each) = ((u128::from(weight) << WEIGHT_BITS) * ONE).checked_div(votes) else { return 0 };
+    u64::try_from(each).unwrap_or(u64::MAX)
+}
+
 /// What a seat in a committee is drawn for; `round` counts from the layer's first.
 #[must_use]
 pub fn seat_message(beacon: Beacon, layer: Layer, round: u32) -> Vec<u8> {
@@ -157,5 +182,31 @@ impl Seats {
     pub fn of(&mut self, weight: u64, proof: &VrfProof) -> u16 {
         let (total, committee) = (self.total_weight, self.committee);
         self.tables.entry(weight).or_insert_with(|| table(weight, total, committee)).seats(proof.number(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Time;
+
+    /// All votes of an epoch weigh what their miner does, as expected: n slots fall into ten layers.
+    #[test]
+    fn votes_of_an_epoch_weigh_what_the_miner_does() {
+        let params = NodeParams::devnet(Time(0));
+        assert_eq!(params.timing.layers_per_epoch, 10);
+        let (total, draws) = (1_000_000u64, 3000u64);
+        for weight in [1, 2000, 5000, 20_000, 200_000, 1_000_000] {
+            let mut voted = 0u64;
+            for draw in 0..draws {
+                let hash = |slot: u32| blake3::hash(&[&draw.to_le_bytes()[..], &slot.to_le_bytes()].concat());
+                let slots = 0..slots(weight, total, &params).sure;
+                let layers: std::collections::BTreeSet<u8> = slots.map(|slot| hash(slot).as_bytes()[0] % 10).collect();
+                voted += layers.len() as u64;
+            }
+            let all = u128::from(vote_weight(weight, total, &params)) * u128::from(voted) / u128::from(draws);
+            let sum = (all >> WEIGHT_BITS).max(1);
+            assert!(sum.abs_diff(weight.into()) * 100 <= u128::from(weight) * 3, "{weight}: {sum}");
+        }
     }
 }

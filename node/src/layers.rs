@@ -107,6 +107,8 @@ pub struct Layers {
     peers: BTreeMap<Peer, Server>,
     /// Until when whom not to ask.
     shunned: BTreeMap<Peer, Time>,
+    /// When those guided last who are not connected any more.
+    gone: BTreeMap<Peer, Time>,
     pass: Option<Pass>,
     hunts: Hunts,
     deliveries: Deliveries,
@@ -129,6 +131,7 @@ impl Layers {
             config,
             peers: BTreeMap::new(),
             shunned: BTreeMap::new(),
+            gone: BTreeMap::new(),
             pass: None,
             hunts: Hunts::default(),
             next_id: 0,
@@ -172,9 +175,10 @@ impl Layers {
         };
         match input {
             Input::PeerUp(peer) => {
-                self.peers.entry(peer).or_default();
+                let guided = self.gone.remove(&peer);
+                self.peers.entry(peer).or_default().guided = guided;
             }
-            Input::PeerDown(peer) => self.gone(peer),
+            Input::PeerDown(peer) => self.gone(now, peer),
             Input::Timer => self.timer(now, out),
             Input::Response { peer, id, response } => self.response(now, (archive, view), (peer, id), response, out)?,
             Input::Want { thing, from } => self.want(now, view, thing, from, out),
@@ -214,6 +218,7 @@ impl Layers {
             self.failed(now, peer);
         }
         self.shunned.retain(|_, until| *until > now);
+        self.gone.retain(|_, guided| now.since(*guided) < 10 * SHUN_MS);
         for (peer, _) in self.deliveries.forget(now) {
             self.useless(now, peer);
         }
@@ -221,11 +226,17 @@ impl Layers {
         self.hunts.give_up(now, &peers, &self.deliveries, out);
     }
 
-    fn gone(&mut self, peer: Peer) {
+    fn gone(&mut self, now: Time, peer: Peer) {
+        let guide = self.pass.take_if(|pass| pass.guide == peer).is_some();
         if let Some(server) = self.peers.remove(&peer) {
+            // Whoever comes and goes must not guide each time.
+            if let Some(guided) = if guide { Some(now) } else { server.guided }
+                && self.gone.len() < MAX_SHUNNED
+            {
+                self.gone.insert(peer, guided);
+            }
             self.in_vain(peer, server.out);
         }
-        self.pass.take_if(|pass| pass.guide == peer);
     }
 
     fn in_vain(&mut self, peer: Peer, out: Vec<Out>) {

@@ -169,8 +169,11 @@ impl Mempool {
 
     /// A block was applied: its transactions wait no longer, and others may not be possible any more.
     pub fn applied(&mut self, txs: &[TxId], ledger: &Ledger, named: &dyn Fn(TxId) -> bool, out: &mut Vec<Effect>) {
+        // What had no effect may have one later.
         for id in txs {
-            self.remove(*id);
+            if self.all.get(id).is_some_and(|tx| tx.nonce < ledger.account(address_of(&tx.from)).nonce) {
+                self.remove(*id);
+            }
         }
         let outdated = |tx: &Transaction| {
             let account = ledger.account(address_of(&tx.from));

@@ -31,7 +31,7 @@ use opinions::Opinions;
 use tally::Tally;
 
 use crate::ballot::{Ballot, Vote};
-use crate::ids::{BallotId, Beacon, Layer, NodeId, Opinion};
+use crate::ids::{BallotId, Beacon, BlockId, Layer, NodeId, Opinion};
 
 /// A ballot as it is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,6 +193,25 @@ impl Tortoise {
         self.last = self.last.max(Some(ballot.layer));
         self.by_layer.insert((ballot.layer, id));
         self.ballots.insert(id, ballot);
+    }
+
+    /// A ballot weighs something else from now on.
+    pub fn reweigh(&mut self, id: BallotId, weight: u64) {
+        let Some(ballot) = self.ballots.get_mut(&id) else { return };
+        let old = ballot.clone();
+        ballot.weight = weight;
+        if !self.frauds.contains(&old.smesher) {
+            for tally in [&mut self.tally, &mut self.late] {
+                tally.remove(&self.opinions, &old, self.frontier);
+                tally.add(&self.opinions, ballot, self.frontier);
+            }
+        }
+    }
+
+    /// Whether a ballot with weight votes for a block in a layer that isn't final.
+    #[must_use]
+    pub fn is_voted_for(&self, layer: Layer, id: BlockId) -> bool {
+        self.tally.is_voted_for(layer, id)
     }
 
     /// A miner's ballots count no more.

@@ -12,6 +12,8 @@ pub(super) const ENOUGH: usize = 2;
 pub(super) struct Ballots {
     by_smesher: BTreeSet<(Layer, NodeId, BallotId)>,
     slots: BTreeMap<(AtxId, u32), (Layer, BallotId)>,
+    /// The weight of all that a miner's first ballot by an ATX names.
+    totals: BTreeMap<(AtxId, NodeId), (Layer, u64)>,
     /// What the proposals of the last layers want in the block.
     contents: BTreeMap<Layer, BTreeMap<BallotId, Content>>,
 }
@@ -19,6 +21,7 @@ pub(super) struct Ballots {
 impl Ballots {
     pub(super) fn insert(&mut self, id: BallotId, ballot: &Ballot) {
         self.by_smesher.insert((ballot.layer, ballot.smesher, id));
+        self.totals.entry((ballot.atx, ballot.smesher)).or_insert((ballot.layer, ballot.total_weight));
         for slot in &ballot.slots {
             self.slots.entry((ballot.atx, slot.counter)).or_insert((ballot.layer, id));
         }
@@ -35,6 +38,11 @@ impl Ballots {
         let used =
             |counter| self.slots.get(&(ballot.atx, counter)).map(|(_, other)| *other).filter(|other| *other != id);
         same_layer.or_else(|| ballot.slots.iter().find_map(|slot| used(slot.counter)))
+    }
+
+    /// The weight of all that a miner named first; slots follow from it, so it must name the same always.
+    pub(super) fn total(&self, atx: AtxId, smesher: NodeId) -> Option<u64> {
+        self.totals.get(&(atx, smesher)).map(|(_, total)| *total)
     }
 
     /// Whether a slot was used before.
@@ -64,5 +72,6 @@ impl Ballots {
         self.contents = self.contents.split_off(&contents);
         self.by_smesher = self.by_smesher.split_off(&(before, NodeId([0; 32]), BallotId([0; 20])));
         self.slots.retain(|_, (layer, _)| *layer >= before);
+        self.totals.retain(|_, (layer, _)| *layer >= before);
     }
 }

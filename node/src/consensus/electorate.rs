@@ -1,6 +1,6 @@
 //! Who may say what in an epoch: rosters, made of the ATXs when they are needed, and beacons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::atxs::Atxs;
 use crate::beacon::{fallback, genesis_beacon};
@@ -23,12 +23,14 @@ pub(super) struct Electorate {
     beacons: BTreeMap<Epoch, Beacon>,
     /// Which beacon each miner's ballots name.
     claims: BTreeMap<Epoch, BTreeMap<NodeId, Beacon>>,
+    /// Beacons that more than a third of the weight names: parts of a network that was cut have their own.
+    likely: BTreeSet<(Epoch, Beacon)>,
 }
 
 impl Electorate {
     pub(super) fn new(genesis: GenesisId, timing: Timing) -> Self {
         let (rosters, beacons, claims) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { genesis, timing, rosters, beacons, claims }
+        Self { genesis, timing, rosters, beacons, claims, likely: BTreeSet::new() }
     }
 
     /// Makes an epoch's roster, if there is none.
@@ -85,6 +87,18 @@ impl Electorate {
         self.beacons.insert(epoch, beacon);
     }
 
+    /// Whether ballots with this beacon count. With one of its own choice a miner could have its slots when it likes.
+    pub(super) fn is_likely(&self, epoch: Epoch, beacon: Beacon) -> bool {
+        self.beacon(epoch) == Some(beacon) || self.likely.contains(&(epoch, beacon))
+    }
+
+    /// Whether a beacon has just become likely.
+    pub(super) fn becomes_likely(&mut self, epoch: Epoch, beacon: Beacon) -> bool {
+        let all = self.roster(epoch).map_or(0, |roster| roster.voting_weight);
+        let weight = self.claimed(epoch).get(&beacon).copied().unwrap_or(0);
+        !self.is_likely(epoch, beacon) && weight > all / 3 && self.likely.insert((epoch, beacon))
+    }
+
     /// A ballot names a beacon. The one to take in place of the own, if there is one: what more than half of the weight
     /// names; or, without an own, what the most names, more than a third of all.
     pub(super) fn claim(&mut self, epoch: Epoch, smesher: NodeId, beacon: Beacon) -> Option<Beacon> {
@@ -106,21 +120,27 @@ impl Electorate {
     }
 
     fn heaviest_claim(&self, epoch: Epoch) -> Option<(Beacon, u64)> {
-        let roster = self.roster(epoch)?;
+        // `max_by_key` takes the last of equals.
+        self.claimed(epoch).into_iter().max_by_key(|(beacon, weight)| (*weight, *beacon))
+    }
+
+    /// What those weigh who name a beacon.
+    fn claimed(&self, epoch: Epoch) -> BTreeMap<Beacon, u64> {
         let mut weights: BTreeMap<Beacon, u64> = BTreeMap::new();
-        for (node_id, beacon) in self.claims.get(&epoch)? {
+        let Some(roster) = self.roster(epoch) else { return weights };
+        for (node_id, beacon) in self.claims.get(&epoch).into_iter().flatten() {
             if let Some(member) = roster.any(*node_id).filter(|member| !member.fraud) {
                 let sum = weights.entry(*beacon).or_default();
                 *sum = sum.saturating_add(member.weight);
             }
         }
-        // `max_by_key` takes the last of equals.
-        weights.into_iter().max_by_key(|(beacon, weight)| (*weight, *beacon))
+        weights
     }
 
     /// Forgets epochs that nobody needs any more.
     pub(super) fn forget(&mut self, before: Epoch) {
         self.claims.retain(|epoch, _| *epoch >= before);
+        self.likely.retain(|(epoch, _)| *epoch >= before);
         self.beacons.retain(|epoch, _| epoch.next() >= before);
         while self.rosters.len() > SPARE && self.rosters.keys().next().is_some_and(|first| *first < before) {
             self.rosters.pop_first();

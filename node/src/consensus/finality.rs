@@ -93,8 +93,8 @@ impl Consensus {
             }
         };
         let opinion = extend(self.tortoise.settled(), vote);
+        self.blocks.retain(|_, other| other.layer > layer);
         let block = block.map(|(id, block)| {
-            self.blocks.retain(|_, other| other.layer != layer);
             // It may have come by its name, before it was known to be of use.
             writes.push(Write::Block { id, layer, bytes: crate::codec::encode(&block) });
             (id, block)
@@ -104,8 +104,12 @@ impl Consensus {
         step.out.push(Effect::Persist(writes));
         if let Some((_, block)) = &block {
             let mut effects = Vec::new();
-            let Self { mempool, ledger, blocks, ballots, .. } = self;
-            let named = |id| blocks.values().any(|block| block.txs.contains(&id)) || ballots.names(id);
+            let Self { mempool, ledger, blocks, ballots, kept, .. } = self;
+            // Whoever applies the block later needs all that it names, whether it has an effect or not.
+            kept.retain(|id| mempool.get(*id).is_some());
+            kept.extend(&block.txs);
+            let named =
+                |id| kept.contains(&id) || blocks.values().any(|block| block.txs.contains(&id)) || ballots.names(id);
             mempool.applied(&block.txs, ledger, &named, &mut effects);
             self.after_mempool(step, effects);
         }

@@ -7,16 +7,18 @@ use crate::archive::{ArchiveError, Write};
 use crate::ballot::{Ballot, Content, Proposal};
 use crate::block::Block;
 use crate::codec::{decode, encode};
-use crate::eligibility::{ballot_weight, slot_layer, slot_message, slots};
+use crate::eligibility::{slot_layer, slot_message, slots};
 use crate::fraud::Statement;
 use crate::ids::{BallotId, BlockId, Layer};
 use crate::layers;
-use crate::params::RewardRule;
 use crate::source::{Peer, Source, Topic, Verdict};
 use crate::tortoise::{Counted, OpinionError, Uncountable};
 use crate::transaction::Transaction;
 use crate::wire::Thing;
 use crate::{beacon, hare, mempool};
+
+/// So many ATXs that ballots name may be missing.
+const MAX_ATXS_WANTED: usize = 256;
 
 /// Why a ballot is not counted now.
 enum Stop {
@@ -101,9 +103,15 @@ impl Consensus {
             self.verdict(step, source, Verdict::Ignore, "it waits already".into());
             return Ok(());
         }
-        match self.check(step, &ballot) {
-            Ok(weight) => self.count(step, id, ballot, content, weight, source),
+        match self.check(step, id, &ballot) {
+            Ok(()) => self.count(step, id, ballot, content, source),
+            // Anybody can make a key and name an ATX that isn't there.
+            Err(Stop::Wait(Need::Atx(_))) if self.parked.atxs().len() >= MAX_ATXS_WANTED => {
+                self.refuse(step, id, source, Verdict::Ignore, "too many ATXs are missing".into());
+                Ok(())
+            }
             Err(Stop::Wait(need)) => {
+                let content = content.filter(|_| !matches!(need, Need::Atx(_)));
                 self.need(step, need, source.peer());
                 if let Some((id, evicted)) = self.parked.park(id, need, Waiting { ballot, content, source }) {
                     self.refuse(step, id, evicted.source, Verdict::Ignore, "too much is waiting".into());
@@ -133,7 +141,13 @@ impl Consensus {
         source: Source,
     ) {
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Ballot(id))));
-        match content.filter(|_| self.ballots.content(ballot.layer, id).is_none() && !self.is_past(ballot.layer)) {
+        let is_new = self.ballots.content(ballot.layer, id).is_none() && !self.is_past(ballot.layer);
+        self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Proposal(id))));
+        match content.filter(|_| is_new) {
+            // Its name doesn't cover the signature, and others will look at it.
+            Some(_) if ballot.check(&self.verifier).is_err() => {
+                self.verdict(step, source, Verdict::Reject, "the signature is not the smesher's".into());
+            }
             Some(content) => {
                 let writes = self.keep_content(step, id, ballot.layer, content, source.peer());
                 step.out.push(Effect::Persist(writes));
@@ -150,8 +164,8 @@ impl Consensus {
         layer < running.before(self.params.consensus.hdist).min(self.tortoise.frontier())
     }
 
-    /// Everything that is to be checked of a ballot; what it weighs.
-    fn check(&mut self, step: &Step<'_>, ballot: &Ballot) -> Result<u64, Stop> {
+    /// Everything that is to be checked of a ballot. Others may build on one that passes, whatever it weighs.
+    fn check(&mut self, step: &Step<'_>, id: BallotId, ballot: &Ballot) -> Result<(), Stop> {
         let timing = &self.params.timing;
         let soon = timing.layer_at(step.now.after(self.params.consensus.round_ms));
         if ballot.layer <= self.params.effective_genesis() {
@@ -164,6 +178,9 @@ impl Consensus {
             return Err(ignore("its layer is long final"));
         }
         ballot.check(&self.verifier).map_err(reject)?;
+        if self.ballots.of(ballot.layer, ballot.smesher).count() >= ENOUGH && !self.parked.is_needed(id) {
+            return Err(ignore("there are enough of its smesher's"));
+        }
         let epoch = timing.epoch_of(ballot.layer);
         let Some(record) = step.atxs.atx(ballot.atx) else { return Err(Stop::Wait(Need::Atx(ballot.atx))) };
         let Some(part) = record.part(ballot.smesher).filter(|_| record.epoch.next() == epoch) else {
@@ -176,9 +193,6 @@ impl Consensus {
         if roster.any(ballot.smesher).is_none_or(|member| member.atx != ballot.atx && !member.fraud) {
             return Err(ignore("the smesher has another ATX"));
         }
-        // By the classical rule all slots of a miner weigh what it does, however many it says they are.
-        let linear = matches!(self.params.rewards.rule, RewardRule::Linear { .. });
-        let weighs = !linear || is_about(ballot.total_weight, roster.total_weight);
         let slots = slots(weight, ballot.total_weight, &self.params);
         for slot in &ballot.slots {
             let message = slot_message(ballot.beacon, epoch, nonce, slot.counter);
@@ -193,8 +207,7 @@ impl Consensus {
             Uncountable::BaseLayer | Uncountable::Opinion(OpinionError::Other) => reject(why),
             Uncountable::Opinion(OpinionError::TooOld) => ignore(why),
         })?;
-        // Others may build on it, whatever it weighs.
-        Ok(if weighs { ballot_weight(weight, ballot.total_weight, ballot.slots.len(), &self.params) } else { 0 })
+        Ok(())
     }
 
     fn count(
@@ -203,15 +216,10 @@ impl Consensus {
         id: BallotId,
         ballot: Ballot,
         content: Option<Content>,
-        weight: u64,
         source: Source,
     ) -> Result<(), ArchiveError> {
         let Ballot { layer, opinion, smesher, beacon, .. } = ballot;
         let bytes = encode(&ballot);
-        if self.ballots.of(layer, smesher).count() >= ENOUGH && !self.parked.is_needed(id) {
-            self.refuse(step, id, source, Verdict::Ignore, "there are enough of its smesher's".into());
-            return Ok(());
-        }
         if let Some(other) = self.ballots.contradicted_by(id, &ballot) {
             let known = match self.fresh.get(&other) {
                 Some(other) => Some(other.clone()),
@@ -226,6 +234,7 @@ impl Consensus {
         if fraud {
             self.tortoise.convict(smesher);
         }
+        let weight = self.weigh(step.atxs, &ballot);
         self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight });
         self.ballots.insert(id, &ballot);
         let mut writes = vec![Write::Ballot { id, layer, bytes }];
@@ -242,8 +251,13 @@ impl Consensus {
         let verdict = if fraud { Verdict::Ignore } else { Verdict::Accept };
         self.verdict(step, source, verdict, if fraud { "its smesher is a fraud" } else { "good" }.into());
         let epoch = self.params.timing.epoch_of(layer);
-        if let Some(beacon) = self.electorate.claim(epoch, smesher, beacon) {
+        let better = self.electorate.claim(epoch, smesher, beacon);
+        if self.electorate.becomes_likely(epoch, beacon) {
+            self.reweigh(step, epoch, beacon)?;
+        }
+        if let Some(beacon) = better {
             self.set_beacon(step, epoch, beacon);
+            self.reweigh(step, epoch, beacon)?;
         }
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Ballot(id))));
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Proposal(id))));
@@ -296,7 +310,10 @@ impl Consensus {
     }
 
     pub(super) fn take_block(&mut self, step: &mut Step<'_>, id: BlockId, block: Block) {
-        // Its name is the hash of all its bytes, and nobody asks for one that nobody votes for.
+        // Anybody can make a block; one counts when ballots vote for it.
+        if !self.tortoise.is_voted_for(block.layer, id) {
+            return self.queue.push_back(Inner::Layers(layers::Input::Settled(Thing::Block(id))));
+        }
         self.keep_block(step, id, block);
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Block(id))));
         self.queue.push_back(Inner::Settle);
@@ -307,8 +324,16 @@ impl Consensus {
             return self.take_asked(step, bytes, source);
         }
         let mut effects = Vec::new();
-        let Self { mempool, ledger, verifier, blocks, ballots, .. } = self;
-        let named = |id| blocks.values().any(|block| block.txs.contains(&id)) || ballots.names(id);
+        let id = decode::<Transaction>(&bytes).map(|tx| tx.id());
+        if let Ok(id) = id
+            && matches!(step.archive.transaction(id), Ok(Some(_)))
+        {
+            // A block may have named it, with no effect: whoever applies that block needs it.
+            self.kept.insert(id);
+        }
+        let Self { mempool, ledger, verifier, blocks, ballots, kept, .. } = self;
+        let named =
+            |id| kept.contains(&id) || blocks.values().any(|block| block.txs.contains(&id)) || ballots.names(id);
         mempool.take(&bytes, source, ledger, verifier, &named, &mut effects);
         self.after_mempool(step, effects);
     }
@@ -320,6 +345,7 @@ impl Consensus {
             return self.verdict(step, source, Verdict::Reject, "no transaction, or not signed".into());
         };
         let id = tx.id();
+        self.kept.insert(id);
         step.out.push(Effect::Persist(vec![Write::Transaction { id, bytes }]));
         self.asked.insert(id, tx);
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Transaction(id))));
@@ -348,11 +374,4 @@ impl Consensus {
             self.blocks.insert(id, block);
         }
     }
-}
-
-/// Whether honest miners can differ so much about the weight of all: what came at the last moment counts for some only, and
-/// it is less than a third.
-fn is_about(said: u64, known: u64) -> bool {
-    let (said, known) = (u128::from(said), u128::from(known));
-    said * 3 >= known * 2 && said * 2 <= known * 3
 }

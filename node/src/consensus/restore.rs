@@ -6,7 +6,6 @@ use crate::atxs::Atxs;
 use crate::ballot::{Ballot, Vote};
 use crate::block::Block;
 use crate::codec::{DecodeError, decode};
-use crate::eligibility::ballot_weight;
 use crate::ids::{Epoch, Layer};
 use crate::ledger::LedgerError;
 use crate::tortoise::{Counted, Link};
@@ -63,6 +62,14 @@ impl Consensus {
         for layer in first.0..=last.0 {
             self.restore_layer(archive, atxs, Layer(layer))?;
         }
+        // What a ballot weighs depends on the beacons that others name.
+        for layer in first.0..=last.0 {
+            for id in archive.ballots(Layer(layer))? {
+                if let Some(bytes) = archive.ballot(id)? {
+                    self.tortoise.reweigh(id, self.weigh(atxs, &decode(&bytes)?));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -71,18 +78,18 @@ impl Consensus {
         for id in archive.ballots(layer)? {
             let Some(bytes) = archive.ballot(id)? else { continue };
             let ballot: Ballot = decode(&bytes)?;
-            let part = atxs.atx(ballot.atx).and_then(|record| Some((record.part(ballot.smesher)?, record.ticks)));
-            let Some((part, ticks)) = part.filter(|_| self.tortoise.knows(ballot.opinion)) else { continue };
-            let weight = u64::from(part.effective_units).saturating_mul(ticks);
-            let weight = ballot_weight(weight, ballot.total_weight, ballot.slots.len(), &self.params);
+            if !self.tortoise.knows(ballot.opinion) {
+                continue;
+            }
             let Ballot { opinion, smesher, beacon, .. } = ballot;
-            self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight });
+            self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight: 0 });
             self.ballots.insert(id, &ballot);
             // What most ballots name may be another beacon than the one that was kept.
             let epoch = self.params.timing.epoch_of(layer);
-            if let Some(beacon) = self.electorate.claim(epoch, smesher, beacon) {
-                self.electorate.set_beacon(epoch, beacon);
+            if let Some(better) = self.electorate.claim(epoch, smesher, beacon) {
+                self.electorate.set_beacon(epoch, better);
             }
+            self.electorate.becomes_likely(epoch, beacon);
             if let Some(bytes) = archive.content(id)? {
                 self.ballots.insert_content(layer, id, decode(&bytes)?);
             }

@@ -10,7 +10,7 @@ use crate::codec::encode;
 use crate::eligibility::{slot_layer, slot_message, slots};
 use crate::ids::{AtxId, Beacon, Epoch, Layer, NodeId, Signature};
 use crate::params::{NodeParams, RewardRule};
-use crate::roster::{Member, Roster};
+use crate::roster::Member;
 use crate::signature::Signer;
 use crate::source::{Source, Topic};
 use crate::time::Grade;
@@ -25,18 +25,24 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    fn new(params: &NodeParams, signer: &Signer, member: &Member, beacon: Beacon, roster: &Roster) -> Self {
-        let slots = slots(member.weight, roster.total_weight, params);
+    fn new(
+        params: &NodeParams,
+        signer: &Signer,
+        member: &Member,
+        beacon: Beacon,
+        (epoch, total_weight): (Epoch, u64),
+    ) -> Self {
+        let slots = slots(member.weight, total_weight, params);
         let mut layers: BTreeMap<Layer, Vec<Slot>> = BTreeMap::new();
         for counter in 0..slots.most() {
-            let message = slot_message(beacon, roster.epoch, member.vrf_nonce, counter);
+            let message = slot_message(beacon, epoch, member.vrf_nonce, counter);
             let Ok(proof) = signer.draw(&message) else { continue };
             if slots.has(counter, &proof) {
-                let layer = slot_layer(&proof, roster.epoch, &params.timing);
+                let layer = slot_layer(&proof, epoch, &params.timing);
                 layers.entry(layer).or_default().push(Slot { counter, proof });
             }
         }
-        Self { beacon, atx: member.atx, total_weight: roster.total_weight, layers }
+        Self { beacon, atx: member.atx, total_weight, layers }
     }
 }
 
@@ -104,18 +110,20 @@ impl Consensus {
         let node_id = signer.node_id();
         let roster = self.electorate.roster(epoch)?;
         let member = roster.member(node_id).filter(|member| member.grade == Grade::Good && !member.fraud)?;
+        // Whatever becomes known later: who names two totals in an epoch weighs nothing.
+        let total_weight = self.ballots.total(member.atx, node_id).unwrap_or(roster.total_weight);
         let fits = |schedule: &Schedule| {
-            (schedule.beacon, schedule.atx, schedule.total_weight) == (beacon, member.atx, roster.total_weight)
+            (schedule.beacon, schedule.atx, schedule.total_weight) == (beacon, member.atx, total_weight)
         };
         if !self.schedules.get(&(epoch, node_id)).is_some_and(fits) {
-            let schedule = Schedule::new(&self.params, signer, member, beacon, roster);
+            let schedule = Schedule::new(&self.params, signer, member, beacon, (epoch, total_weight));
             self.schedules.insert((epoch, node_id), schedule);
         }
         let schedule = self.schedules.get(&(epoch, node_id))?;
         let slots = schedule.layers.get(&layer).into_iter().flatten();
         let unused = slots.filter(|slot| !self.ballots.is_used(member.atx, slot.counter));
         let unused: Vec<Slot> = unused.take(MAX_SLOTS).copied().collect();
-        (!unused.is_empty()).then_some((member.atx, roster.total_weight, unused))
+        (!unused.is_empty()).then_some((member.atx, total_weight, unused))
     }
 
     /// What this node wants in a block.
@@ -130,12 +138,15 @@ impl Consensus {
         let pending: BTreeSet<AtxId> = self.blocks.values().flat_map(|block| block.atxs.iter().copied()).collect();
         let (mut atxs, mut revoked) = (BTreeSet::new(), BTreeSet::new());
         for (_, member) in roster.active() {
-            let counted = self.ledger.is_counted(member.atx);
-            let lost = step.atxs.atx(member.atx).is_some_and(|record| step.atxs.is_of_fraud(record));
-            if lost && counted {
-                revoked.insert(member.atx);
-            } else if !lost && !counted && !pending.contains(&member.atx) {
+            if !member.fraud && !self.ledger.is_counted(member.atx) && !pending.contains(&member.atx) {
                 atxs.insert(member.atx);
+            }
+        }
+        // A miner may have more than one, of which the roster has one.
+        for id in roster.epoch.previous().into_iter().flat_map(|published| step.atxs.ids(published)) {
+            let lost = || step.atxs.atx(id).is_some_and(|record| step.atxs.is_of_fraud(record));
+            if self.ledger.is_counted(id) && lost() {
+                revoked.insert(id);
             }
         }
         let limited = |ids: BTreeSet<AtxId>| ids.into_iter().take(MAX_CONTENT_ATXS).collect();

@@ -44,7 +44,8 @@ impl Seen<'_> {
         let Some(member) = self.electorate.member(layer, ballot.smesher) else { return false };
         let alone = self.ballots.of(layer, ballot.smesher).count() == 1;
         let same_beacon = Some(ballot.beacon) == self.electorate.beacon_at(layer);
-        member.grade == Grade::Good && !member.fraud && alone && same_beacon && self.is_here(layer, content)
+        let honest = member.grade == Grade::Good && !member.fraud && ballot.weight > 0;
+        honest && alone && same_beacon && self.is_here(layer, content)
     }
 
     fn is_here(&self, layer: Layer, content: &Content) -> bool {
