@@ -17,7 +17,7 @@ use node::archive::Write;
 use node::atx::{Atx, Initial, NiPost, SubPost, poet_challenge};
 use node::codec::encode;
 use node::env::checker::CheckerConfig;
-use node::env::net::{NetConfig, NetLimits};
+use node::env::net::{CutOff, NetConfig, NetLimits};
 use node::env::provers;
 use node::env::store::Store;
 use node::ids::{Address, AtxId, Challenge, Epoch, NO_ATX, NodeId, PoetChallenge, Signature};
@@ -220,6 +220,7 @@ fn settings(params: &NodeParams, directory: &Path, other: Option<SocketAddr>, mo
             listen: vec![any],
             bootstrap: other.into_iter().collect(),
             limits: NetLimits::default(),
+            cut_off: CutOff::default(),
         },
         provers: provers::Config::new(any, [].into()),
         http: any,
@@ -228,6 +229,7 @@ fn settings(params: &NodeParams, directory: &Path, other: Option<SocketAddr>, mo
         first: other.is_none(),
         progress: tokio::sync::watch::channel(None).0,
         die_at: None,
+        lie: None,
     }
 }
 
