@@ -152,6 +152,11 @@ impl Atxs {
             self.lost(Need::Atx(received.id), source.peer().as_slice(), is_answer(&source), out);
             return;
         }
+        // Each delivery is counted, and two may be on their way: one by its name, one in a range.
+        if is_answer(&source) && self.pool.waits(&key, source) {
+            out.push(Effect::Verdict { source, verdict: Verdict::Ignore, why: Reason::Known });
+            return;
+        }
         match self.pool.join(&key, source) {
             Some(true) => return,
             Some(false) => {

@@ -1,5 +1,6 @@
 //! The program's commands: one file each, its arguments and what it does.
 
+pub(crate) mod account;
 pub(crate) mod devnet;
 pub(crate) mod run;
 pub(crate) mod sim;

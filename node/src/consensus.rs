@@ -41,7 +41,7 @@ use crate::block::Block;
 use crate::codec::encode;
 use crate::fraud::{Fraud, FraudProof, Statement};
 use crate::hare::{self, Hare};
-use crate::ids::{AtxId, BallotId, BlockId, Epoch, Layer, NodeId};
+use crate::ids::{AtxId, BallotId, BlockId, Epoch, Layer, NodeId, TxId};
 use crate::layers::{self, Layers};
 use crate::ledger::Ledger;
 use crate::mempool::Mempool;
@@ -50,6 +50,7 @@ use crate::signature::{Signer, Verifier};
 use crate::source::{Source, Topic, Verdict};
 use crate::time::Time;
 use crate::tortoise::Tortoise;
+use crate::transaction::Transaction;
 use crate::wire::Thing;
 
 /// Layers before the first that isn't final are remembered for so many times hdist: ballots build on them.
@@ -89,15 +90,28 @@ pub struct Consensus {
     silent: Option<Layer>,
     /// Ballots of this step, which the archive does not have yet.
     fresh: BTreeMap<BallotId, Ballot>,
+    /// Transactions of this step that were asked for.
+    asked: BTreeMap<TxId, Transaction>,
     queue: VecDeque<Inner>,
 }
 
 /// What one part of the machine has for another.
 #[derive(Debug)]
 enum Inner {
-    Ballot { id: BallotId, ballot: Box<Ballot>, content: Option<Content>, source: Source },
-    Block { id: BlockId, block: Block },
-    Transaction { bytes: Vec<u8>, source: Source },
+    Ballot {
+        id: BallotId,
+        ballot: Box<Ballot>,
+        content: Option<Content>,
+        source: Source,
+    },
+    Block {
+        id: BlockId,
+        block: Block,
+    },
+    Transaction {
+        bytes: Vec<u8>,
+        source: Source,
+    },
     Hare(hare::Input),
     Beacons(beacon::Input),
     Layers(layers::Input),
@@ -124,7 +138,7 @@ impl Consensus {
             electorate: Electorate::new(params.genesis_id, params.timing.clone()),
             beacons: Beacons::new(params, verifier.clone(), signers.clone()),
             hare: Hare::new(params, verifier.clone(), signers.clone()),
-            tortoise: Tortoise::new(first, params.consensus.hdist.saturating_mul(REMEMBERED)),
+            tortoise: Tortoise::new(first, params.consensus.hdist, params.consensus.hdist.saturating_mul(REMEMBERED)),
             layers: Layers::new(layers),
             ledger: Ledger::new(params),
             mempool: Mempool::default(),
@@ -141,6 +155,7 @@ impl Consensus {
             spoke: None,
             silent: None,
             fresh: BTreeMap::new(),
+            asked: BTreeMap::new(),
             queue: VecDeque::new(),
             params: params.clone(),
             verifier,
@@ -188,6 +203,7 @@ impl Consensus {
             }
         }
         self.fresh.clear();
+        self.asked.clear();
         Ok(())
     }
 
@@ -352,7 +368,8 @@ impl Consensus {
         }
         let mut effects = Vec::new();
         let Self { hare, electorate, ballots, tortoise, mempool, there_since, silent, params, .. } = self;
-        let seen = Seen { step, electorate, ballots, tortoise, mempool, params, there_since: *there_since, silent: *silent };
+        let seen =
+            Seen { step, electorate, ballots, tortoise, mempool, params, there_since: *there_since, silent: *silent };
         hare.step(step.now, &seen, input, &mut effects);
         for effect in effects {
             match effect {
@@ -384,7 +401,8 @@ impl Consensus {
         }
         let mut effects = Vec::new();
         let Self { beacons, electorate, ballots, tortoise, mempool, there_since, silent, params, .. } = self;
-        let seen = Seen { step, electorate, ballots, tortoise, mempool, params, there_since: *there_since, silent: *silent };
+        let seen =
+            Seen { step, electorate, ballots, tortoise, mempool, params, there_since: *there_since, silent: *silent };
         beacons.step(step.now, &seen, input, &mut effects);
         for effect in effects {
             match effect {

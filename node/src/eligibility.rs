@@ -159,6 +159,3 @@ impl Seats {
         self.tables.entry(weight).or_insert_with(|| table(weight, total, committee)).seats(proof.number(0))
     }
 }
-
-#[cfg(test)]
-mod tests;

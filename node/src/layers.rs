@@ -36,7 +36,9 @@ pub const REQUESTS: u64 = 1 << 63;
 
 /// An answer takes no longer.
 const TIMEOUT_MS: u64 = 20_000;
-/// A peer that failed is left alone for so long, one that lied ten times longer.
+/// A peer that failed once is left alone for so long; with each time in a row for twice as long.
+const PAUSE_MS: u64 = 5_000;
+/// But no longer than this; one that lied ten times longer.
 const SHUN_MS: u64 = 60_000;
 /// So many failed peers are remembered.
 const MAX_SHUNNED: usize = 1024;
@@ -72,8 +74,10 @@ impl Config {
 struct Server {
     /// Of each kind one at most.
     out: Vec<Out>,
-    /// When the last pass with it ended, and what that has shown.
-    passed: Option<(Time, Shown)>,
+    /// When the last pass with it ended, in whatever manner.
+    guided: Option<Time>,
+    /// What the last whole pass has shown.
+    shown: Option<Shown>,
     /// So often it failed in a row.
     strikes: u32,
 }
@@ -85,6 +89,15 @@ struct Out {
     since: Time,
     /// What is needed by name; `None` when it belongs to a pass.
     wanted: Option<Vec<Thing>>,
+}
+
+/// Whom to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whom {
+    All,
+    One(Peer),
+    /// Only for what the pass needs.
+    Guide,
 }
 
 /// The machine.
@@ -151,6 +164,12 @@ impl Layers {
         out: &mut Vec<Effect>,
     ) -> Result<(), ArchiveError> {
         let started = *self.started.get_or_insert(now);
+        // Who may have something to do now; most inputs concern few, and come often.
+        let whom = match input {
+            Input::Want { from: Some(peer), .. } => Whom::One(peer),
+            Input::Have(_) | Input::Settled(_) => Whom::Guide,
+            _ => Whom::All,
+        };
         match input {
             Input::PeerUp(peer) => {
                 self.peers.entry(peer).or_default();
@@ -164,14 +183,18 @@ impl Layers {
                 self.deliveries.have(&thing);
             }
             Input::Settled(thing) => {
-                if let Some(peer) = self.deliveries.settled(now, thing) {
+                if let Some((peer, wanted)) = self.deliveries.settled(now, thing) {
                     self.useless(now, peer);
+                    // Somebody else may have the right one.
+                    if wanted {
+                        self.want(now, view, thing, None, out);
+                    }
                 }
             }
         }
         self.met = if self.peers.is_empty() { None } else { self.met.or(Some(now)) };
         self.begin(now);
-        self.ask(now, view, out);
+        self.ask(now, view, whom, out);
         self.synced = self.synced || self.knows_enough(now, started);
         Ok(())
     }
@@ -188,10 +211,10 @@ impl Layers {
         let late = |server: &Server| server.out.iter().any(|out| now.since(out.since) >= TIMEOUT_MS);
         let late: Vec<Peer> = self.peers.iter().filter(|(_, server)| late(server)).map(|(peer, _)| *peer).collect();
         for peer in late {
-            self.leave_alone(now, peer, SHUN_MS, 1);
+            self.failed(now, peer);
         }
         self.shunned.retain(|_, until| *until > now);
-        for peer in self.deliveries.forget(now) {
+        for (peer, _) in self.deliveries.forget(now) {
             self.useless(now, peer);
         }
         let peers = self.peers.keys().map(|peer| (*peer, self.shunned.contains_key(peer))).collect();
@@ -211,6 +234,12 @@ impl Layers {
         }
     }
 
+    /// There was no answer.
+    fn failed(&mut self, now: Time, peer: Peer) {
+        let strikes = self.peers.get(&peer).map_or(0, |server| server.strikes);
+        self.leave_alone(now, peer, (PAUSE_MS << strikes.min(8)).min(SHUN_MS), 1);
+    }
+
     fn lied(&mut self, now: Time, peer: Peer, why: Lie, out: &mut Vec<Effect>) {
         self.leave_alone(now, peer, 10 * SHUN_MS, STRIKES);
         out.push(Effect::Punish { peer, why });
@@ -228,10 +257,12 @@ impl Layers {
         if let Some(server) = self.peers.get_mut(&peer) {
             server.strikes = server.strikes.saturating_add(strikes);
             let out = std::mem::take(&mut server.out);
+            if self.pass.take_if(|pass| pass.guide == peer).is_some() {
+                server.guided = Some(now);
+            }
             self.in_vain(peer, out);
         }
         self.hunts.not_from(peer);
-        self.pass.take_if(|pass| pass.guide == peer);
         if self.shunned.len() < MAX_SHUNNED {
             self.shunned.insert(peer, now.after(ms));
         }
@@ -249,10 +280,11 @@ impl Layers {
         let Some(server) = self.peers.get_mut(&peer) else { return Ok(()) };
         let Some(at) = server.out.iter().position(|sent| sent.id == id) else { return Ok(()) };
         let Some(response) = response else {
-            self.leave_alone(now, peer, SHUN_MS, 1);
+            self.failed(now, peer);
             return Ok(());
         };
         let Out { wanted, .. } = server.out.remove(at);
+        let by_name = wanted.is_some();
         let Outcome { things, lie } = match (wanted, &mut self.pass) {
             (Some(wanted), _) => self.wanted(peer, &wanted, response),
             (None, Some(pass)) if pass.is_asked(id) => pass.answered(archive, view, &self.deliveries, response)?,
@@ -262,8 +294,8 @@ impl Layers {
         for (thing, bytes) in things {
             // The same may have come from another one.
             if !view.has(&thing) {
-                self.hunts.remove(&thing);
-                self.deliveries.add(now, peer, thing, bytes.len());
+                let wanted = self.hunts.remove(&thing) || by_name;
+                self.deliveries.add(now, (peer, wanted), thing, bytes.len());
                 out.push(Effect::Deliver { peer, thing, bytes });
             }
         }
@@ -291,26 +323,35 @@ impl Layers {
         }
     }
 
-    /// Has every peer do something.
-    fn ask(&mut self, now: Time, view: &dyn View, out: &mut Vec<Effect>) {
-        let peers: Vec<Peer> = self.peers.keys().filter(|peer| !self.shunned.contains_key(peer)).copied().collect();
+    /// Has peers do something.
+    fn ask(&mut self, now: Time, view: &dyn View, whom: Whom, out: &mut Vec<Effect>) {
+        let guide = self.pass.as_ref().map(|pass| pass.guide);
+        let fits = |peer: &&Peer| match whom {
+            Whom::All => true,
+            Whom::One(one) => **peer == one,
+            Whom::Guide => guide == Some(**peer),
+        };
+        let peers: Vec<Peer> =
+            self.peers.keys().filter(|peer| !self.shunned.contains_key(peer)).filter(fits).copied().collect();
         for peer in peers {
-            let has_out = |layers: &Self, by_name: bool| {
-                let out = layers.peers.get(&peer).into_iter().flat_map(|server| &server.out);
-                out.into_iter().any(|out| out.wanted.is_some() == by_name)
-            };
-            if !has_out(self, true) {
+            if whom != Whom::Guide && !self.is_asked(peer, true) {
                 let things = self.hunts.next(peer, &self.deliveries);
                 if !things.is_empty() {
                     self.send(now, peer, Request::Things(things.clone()), Some(things), out);
                 }
             }
-            if !has_out(self, false)
+            if guide == Some(peer)
+                && !self.is_asked(peer, false)
                 && let Some(request) = self.walk_on(now, view, peer)
             {
                 self.send(now, peer, request, None, out);
             }
         }
+    }
+
+    /// Whether a request by name, or one of a pass, is out.
+    fn is_asked(&self, peer: Peer, by_name: bool) -> bool {
+        self.peers.get(&peer).is_some_and(|server| server.out.iter().any(|out| out.wanted.is_some() == by_name))
     }
 
     fn send(&mut self, now: Time, peer: Peer, request: Request, wanted: Option<Vec<Thing>>, out: &mut Vec<Effect>) {
@@ -337,25 +378,26 @@ impl Layers {
                 let shown = pass.shown();
                 self.pass = None;
                 self.passed = Some(now);
-                self.peers.entry(peer).and_modify(|server| server.passed = Some((now, shown)));
+                if let Some(server) = self.peers.get_mut(&peer) {
+                    (server.guided, server.shown) = (Some(now), Some(shown));
+                }
             }
         }
         None
     }
 
-    /// Begins a pass when it is time for one, with whom none was made for the longest time.
+    /// Begins a pass when it is time for one, with whom none was begun for the longest time.
     fn begin(&mut self, now: Time) {
         if self.pass.is_some() || !self.deliveries.is_empty() {
             return;
         }
         let seed = self.config.seed;
         let order = |peer: &Peer| -> [u8; 32] { std::array::from_fn(|i| peer.0[i] ^ seed[i]) };
-        let passed = |server: &Server| server.passed.map(|(at, _)| at);
         let candidates = self.peers.iter().filter(|(peer, _)| !self.shunned.contains_key(peer));
-        let Some((guide, server)) = candidates.min_by_key(|(peer, server)| (passed(server), order(peer))) else {
+        let Some((guide, server)) = candidates.min_by_key(|(peer, server)| (server.guided, order(peer))) else {
             return;
         };
-        let pause = match (self.synced, server.passed) {
+        let pause = match (self.synced, server.guided) {
             (false, None) => 0,
             (false, Some(_)) => 1000.min(self.config.every_ms),
             (true, _) => self.config.every_ms,
@@ -376,7 +418,7 @@ impl Layers {
         if awaited < WITNESSES && now < hurry {
             return false;
         }
-        let shown = || self.peers.values().filter_map(|server| server.passed.map(|(_, shown)| shown));
+        let shown = || self.peers.values().filter_map(|server| server.shown);
         let newest = shown().filter_map(|shown| shown.last).max();
         let is_behind =
             |shown: &Shown| newest.is_some_and(|newest| shown.last.is_none_or(|last| last.after(BEHIND) < newest));

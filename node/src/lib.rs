@@ -38,6 +38,10 @@ pub mod beacon;
 pub mod hare;
 pub mod tortoise;
 
+pub mod mempool;
+
+pub mod wallet;
+
 pub mod fraud;
 
 pub mod atxs;
@@ -51,7 +55,6 @@ pub mod sync;
 pub mod layers;
 
 pub mod ledger;
-pub mod mempool;
 
 pub mod consensus;
 

@@ -20,6 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Account(cmd::account::Args),
     Run(Box<cmd::run::Args>),
     Status(cmd::status::Args),
     Devnet(cmd::devnet::Args),
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Account(args) => cmd::account::run(&args),
         Command::Run(args) => cmd::run::run(&args),
         Command::Status(args) => cmd::status::run(&args),
         Command::Devnet(args) => cmd::devnet::run(&args),

@@ -4,6 +4,7 @@
 //! ([`crate::smeshing`]); each one's effects are another one's inputs, or the shell's work. No clock, no randomness, no I/O:
 //! the shell of a real node and a simulated world drive the same code.
 
+mod accounts;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -31,8 +31,10 @@ pub struct Roster {
     pub epoch: Epoch,
     /// The weight of its active set, frauds that were found out in the epoch included; draws are made from it.
     pub total_weight: u64,
-    /// The same without any frauds; votes are measured by it.
+    /// The same without any frauds.
     pub honest_weight: u64,
+    /// The weight of all ATXs that are known by now, late ones too, without frauds; ballots are measured by it.
+    pub voting_weight: u64,
     members: BTreeMap<NodeId, Member>,
 }
 
@@ -44,13 +46,21 @@ impl Roster {
             let counted = members.values().filter(|member| member.grade == Grade::Good && (fraud || !member.fraud));
             counted.fold(0u64, |sum, member| sum.saturating_add(member.weight))
         };
-        Self { epoch, total_weight: sum(true), honest_weight: sum(false), members }
+        let innocent = members.values().filter(|member| !member.fraud);
+        let voting_weight = innocent.fold(0u64, |sum, member| sum.saturating_add(member.weight));
+        Self { epoch, total_weight: sum(true), honest_weight: sum(false), voting_weight, members }
     }
 
     /// A miner; none if its ATX counts nowhere.
     #[must_use]
     pub fn member(&self, node_id: NodeId) -> Option<&Member> {
-        self.members.get(&node_id).filter(|member| member.fraud || member.grade != Grade::Evil)
+        self.any(node_id).filter(|member| member.fraud || member.grade != Grade::Evil)
+    }
+
+    /// A miner, even if its ATX came too late to draw by it.
+    #[must_use]
+    pub fn any(&self, node_id: NodeId) -> Option<&Member> {
+        self.members.get(&node_id)
     }
 
     /// All whose ATX is in the active set.

@@ -31,3 +31,9 @@ pub use settings::{Fault, Faults, Keys, NoFault, Settings};
 pub fn run(settings: &Settings, seed: u64, meter: &mut dyn Meter) -> Report {
     world::World::new(settings, seed).run(meter)
 }
+
+/// What a seed means, for people.
+#[must_use]
+pub fn story(settings: &Settings, seed: u64) -> Vec<String> {
+    plan::Plan::new(settings, seed).story()
+}

@@ -1,5 +1,9 @@
 //! What a node tells about itself, as JSON: the answers of its HTTP interface.
 
+mod account;
+
+pub use account::{AccountStatus, Submission, Submitted};
+
 use serde::{Deserialize, Serialize};
 
 /// `GET /status`.

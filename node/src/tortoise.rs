@@ -1,9 +1,10 @@
 //! Tortoise: ballots of all miners make layers final, and bring a network together again that was cut in two
 //! (NODE.md section 6).
 //!
-//! **Final** is what more than two thirds of the weight say of a layer: the ballots after it, up to some layer, that vote
-//! for the same block, or all for none, weigh more than 2/3 of what all miners' ballots of those layers are expected to
-//! weigh, and a third of a layer's weight more. What is final stays final. So what can be said of it does not depend on how
+//! **Final** is what more than two thirds of the weight say of a layer: the ballots after it that vote for the same block, or
+//! all for none, weigh more than 2/3 of what all miners' ballots of those layers are expected to weigh, and a third of a
+//! layer's weight more. So it is also if the same holds of ballots more than `hdist` layers after it: miners that Hare, or a
+//! network that was cut, left divided vote alike by then, and what they said before must not count for ever. What is final stays final. So what can be said of it does not depend on how
 //! the network behaves: two nodes that hold different things for final have seen ballots of more than 2/3 each, so more
 //! than a third of the weight voted both ways, in ballots that contradict each other or by changing its mind. Honest miners
 //! change their mind only when all ballots they know say so by majority. With a third of expected margin, as NODE.md has it,
@@ -72,7 +73,10 @@ pub struct Tortoise {
     ballots: BTreeMap<BallotId, Counted>,
     by_layer: BTreeSet<(Layer, BallotId)>,
     frauds: BTreeSet<NodeId>,
+    /// By all ballots.
     tally: Tally,
+    /// By ballots of layers more than hdist later, when honest miners vote alike.
+    late: Tally,
     /// The first layer that isn't final.
     frontier: Layer,
     /// The opinion of all final layers.
@@ -84,7 +88,7 @@ pub struct Tortoise {
 impl Tortoise {
     /// Knows no ballot. `first`: the first layer in which anybody has weight.
     #[must_use]
-    pub fn new(first: Layer, keep: u32) -> Self {
+    pub fn new(first: Layer, hdist: u32, keep: u32) -> Self {
         Self {
             first,
             keep,
@@ -92,7 +96,8 @@ impl Tortoise {
             ballots: BTreeMap::new(),
             by_layer: BTreeSet::new(),
             frauds: BTreeSet::new(),
-            tally: Tally::default(),
+            tally: Tally::new(0),
+            late: Tally::new(hdist),
             frontier: first,
             settled: START,
             last: None,
@@ -183,6 +188,7 @@ impl Tortoise {
         }
         if !self.frauds.contains(&ballot.smesher) {
             self.tally.add(&self.opinions, &ballot, self.frontier);
+            self.late.add(&self.opinions, &ballot, self.frontier);
         }
         self.last = self.last.max(Some(ballot.layer));
         self.by_layer.insert((ballot.layer, id));
@@ -197,6 +203,7 @@ impl Tortoise {
         for (_, id) in self.by_layer.range((self.frontier, BallotId([0; 20]))..) {
             if let Some(ballot) = self.ballots.get(id).filter(|ballot| ballot.smesher == smesher) {
                 self.tally.remove(&self.opinions, ballot, self.frontier);
+                self.late.remove(&self.opinions, ballot, self.frontier);
             }
         }
     }
@@ -206,18 +213,21 @@ impl Tortoise {
     #[must_use]
     pub fn final_vote(&self, expected: impl Fn(Layer) -> u128) -> Option<Vote> {
         let last = self.last?;
-        let layers = self.frontier.next().0..=last.0;
-        let all = layers.fold(0u128, |sum, layer| sum.saturating_add(expected(Layer(layer))));
-        let local = expected(last) / 3;
-        let (vote, weight) = self.tally.leader(self.frontier)?;
-        // Without any expected weight there is nothing to be more than two thirds of.
-        (all > 0 && vote != Vote::Abstain && weight > all / 3 * 2 + local).then_some(vote)
+        [&self.tally, &self.late].into_iter().find_map(|tally| {
+            let layers = self.frontier.after(tally.after()).next().0..=last.0;
+            let all = layers.fold(0u128, |sum, layer| sum.saturating_add(expected(Layer(layer))));
+            let local = expected(last) / 3;
+            let (vote, weight) = tally.leader(self.frontier)?;
+            // Without any expected weight there is nothing to be more than two thirds of.
+            (all > 0 && weight > all / 3 * 2 + local).then_some(vote)
+        })
     }
 
     /// Makes the first layer that isn't final so.
     pub fn settle(&mut self, vote: Vote) {
         self.settled = self.opinions.grow(self.settled, self.frontier, vote);
         self.tally.forget(self.frontier);
+        self.late.forget(self.frontier);
         self.frontier = self.frontier.next();
         let before = self.frontier.before(self.keep);
         if before > self.first {

@@ -6,9 +6,17 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use node::atx::Atx;
-use node::codec::{Scale, decode};
+use node::ballot::{Ballot, Content, LayerVote, MAX_DIFFERENCES, Proposal, Slot, Vote};
+use node::beacon::{BeaconMessage, BeaconVote};
+use node::block::{Block, Reward};
+use node::codec::{Scale, decode, encode};
+use node::fraud::{Fraud, FraudProof, Statement};
 use node::fuzz;
+use node::hare::{HareMessage, IterRound, Round, Value};
+use node::ids::{Address, AtxId, BallotId, Beacon, BlockId, Epoch, Layer, NodeId, Opinion, Signature, TxId};
 use node::poet::PoetProof;
+use node::transaction::Transaction;
+use node::vrf::VrfProof;
 
 /// The system's allocator, with a count of what this thread holds.
 struct Counting;
@@ -56,8 +64,9 @@ fn most_held_by<R>(call: impl FnOnce() -> R) -> usize {
     most.unsigned_abs()
 }
 
-/// The largest item for its bytes is a post: 7 B make 72, in a vector that may just have doubled, its half still there.
-const BYTES_HELD_A_BYTE: usize = 40;
+/// The largest item for its bytes is a ballot's vote on one layer: 2 B make 40, in a vector that may just have doubled, its
+/// half still there.
+const BYTES_HELD_A_BYTE: usize = 64;
 
 /// xorshift64*: the same bytes in every run.
 struct Dice(u64);
@@ -155,6 +164,119 @@ fn damaged_poet_proofs() {
     assert!(decoded > 3_000, "{decoded}");
 }
 
+fn ballot() -> Ballot {
+    let vote = |layer, vote| LayerVote { layer: Layer(layer), vote };
+    let block = Vote::Block { id: BlockId([5; 20]), height: 70_000 };
+    Ballot {
+        layer: Layer(130_271),
+        atx: AtxId([1; 32]),
+        beacon: Beacon([2; 4]),
+        total_weight: 1 << 40,
+        slots: [3, 900].map(|counter| Slot { counter, proof: VrfProof([4; 80]) }).to_vec(),
+        base: Some(BallotId([6; 20])),
+        differences: vec![vote(130_268, block), vote(130_269, Vote::Empty), vote(130_270, Vote::Abstain)],
+        opinion: Opinion([7; 32]),
+        content: [8; 32],
+        smesher: NodeId([9; 32]),
+        signature: Signature([10; 64]),
+    }
+}
+
+fn hare(value: Value, round: Round) -> HareMessage {
+    HareMessage {
+        layer: Layer(130_271),
+        at: IterRound { iteration: 2, round },
+        value,
+        proof: VrfProof([4; 80]),
+        seats: 3,
+        sender: NodeId([9; 32]),
+        signature: Signature([10; 64]),
+    }
+}
+
+fn beacon_vote() -> BeaconVote {
+    BeaconVote {
+        epoch: Epoch(40),
+        round: 5,
+        support: (0..20).map(|i| [i; 8]).collect(),
+        coin: VrfProof([4; 80]),
+        sender: NodeId([9; 32]),
+        signature: Signature([10; 64]),
+    }
+}
+
+#[test]
+fn damaged_fraud_proofs() {
+    let culprit = NodeId([9; 32]);
+    let contradiction = |statement: Statement| {
+        let fraud = Fraud::Contradiction(Box::new([statement.clone(), statement]));
+        encode(&FraudProof { culprit, fraud })
+    };
+    let header = hare(Value::Reference([1; 32]), Round::Commit).header();
+    let seeds = [
+        golden("fraud_same_epoch"),
+        golden("fraud_invalid_post"),
+        contradiction(Statement::Ballot(ballot())),
+        contradiction(Statement::Hare { header, signature: Signature([10; 64]) }),
+        contradiction(Statement::Beacon(beacon_vote())),
+    ];
+    let decoded = run::<FraudProof>(&seeds, 10_000, fuzz::decode_fraud);
+    assert!(decoded > 1_000, "{decoded}");
+}
+
+#[test]
+fn damaged_proposals() {
+    let content =
+        Content { atxs: vec![AtxId([1; 32]), AtxId([2; 32])], revoked: vec![AtxId([3; 32])], txs: vec![TxId([4; 32])] };
+    let seeds = [encode(&Proposal { ballot: ballot(), content })];
+    let decoded = run::<Proposal>(&seeds, 20_000, fuzz::decode_proposal);
+    assert!(decoded > 2_000, "{decoded}");
+}
+
+#[test]
+fn damaged_hare_messages() {
+    let proposals = (0..10).map(|i| BallotId([i; 20])).collect();
+    let seeds = [
+        encode(&hare(Value::Proposals(proposals), Round::Preround)),
+        encode(&hare(Value::Reference([1; 32]), Round::Notify)),
+    ];
+    let decoded = run::<HareMessage>(&seeds, 20_000, fuzz::decode_hare);
+    assert!(decoded > 2_000, "{decoded}");
+}
+
+#[test]
+fn damaged_beacon_messages() {
+    let proposal = BeaconMessage::Proposal { epoch: Epoch(40), sender: NodeId([9; 32]), proof: VrfProof([4; 80]) };
+    let seeds = [encode(&proposal), encode(&BeaconMessage::Vote(beacon_vote()))];
+    let decoded = run::<BeaconMessage>(&seeds, 20_000, fuzz::decode_beacon);
+    assert!(decoded > 2_000, "{decoded}");
+}
+
+#[test]
+fn damaged_transactions_and_blocks() {
+    let transaction = Transaction {
+        from: NodeId([9; 32]),
+        to: Address([1; 24]),
+        amount: 1 << 50,
+        fee: 20_000,
+        nonce: 7,
+        signature: Signature([10; 64]),
+    };
+    let decoded = run::<Transaction>(&[encode(&transaction)], 10_000, fuzz::decode_transaction);
+    assert!(decoded > 1_000, "{decoded}");
+    let reward = |i| Reward { coinbase: Address([i; 24]), weight: 1 << (i + 8) };
+    let block = Block {
+        layer: Layer(130_271),
+        height: 70_000,
+        rewards: (1..6).map(reward).collect(),
+        atxs: vec![AtxId([1; 32])],
+        revoked: vec![AtxId([2; 32])],
+        txs: vec![TxId([3; 32]), TxId([4; 32])],
+    };
+    let decoded = run::<Block>(&[encode(&block)], 10_000, fuzz::decode_block);
+    assert!(decoded > 1_000, "{decoded}");
+}
+
 /// Lists of many small items: the worst case for memory.
 #[test]
 fn the_smallest_items_in_the_longest_lists() {
@@ -168,7 +290,15 @@ fn the_smallest_items_in_the_longest_lists() {
     small.post.indices.clear();
     nipost.posts = vec![small; 256];
     crowd.niposts = vec![crowd.niposts[0].clone(); 4];
-    let bytes = node::codec::encode(&crowd);
+    let bytes = encode(&crowd);
     let most = most_held_by(|| decode::<Atx>(&bytes).unwrap());
     assert!(most <= BYTES_HELD_A_BYTE * bytes.len(), "{most} B for {} B", bytes.len());
+    // Just past a length at which the vector doubles.
+    for length in [65, 513, MAX_DIFFERENCES] {
+        let mut ballot = ballot();
+        ballot.differences = vec![LayerVote { layer: Layer(1), vote: Vote::Empty }; length];
+        let bytes = encode(&ballot);
+        let most = most_held_by(|| decode::<Ballot>(&bytes).unwrap());
+        assert!(most <= BYTES_HELD_A_BYTE * bytes.len(), "{most} B for {} B", bytes.len());
+    }
 }

@@ -5,9 +5,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use node::archive::{Archive, Memory, Write};
+use node::archive::{Applied, Archive, Memory, Write};
 use node::env::store::{Store, StoreError};
-use node::ids::{AtxId, Challenge, Epoch, GenesisId, NodeId};
+use node::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, GenesisId, Layer, NodeId, StateRoot, TxId};
 use node::time::Time;
 use proptest::prelude::*;
 
@@ -19,8 +19,47 @@ fn id(n: u8) -> [u8; 32] {
     id
 }
 
+fn short(n: u8) -> [u8; 20] {
+    let mut id = [0; 20];
+    id[n as usize % 20] = n;
+    id
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), 0..40)
+}
+
+/// An id stands for one layer.
+fn layer(n: u8) -> Layer {
+    Layer(u32::from(n) % 6)
+}
+
+fn of_layers() -> impl Strategy<Value = Write> {
+    let key = || proptest::collection::vec(0..3_u8, 0..4);
+    prop_oneof![
+        (0..20_u8, bytes()).prop_map(|(n, bytes)| Write::Ballot { id: BallotId(short(n)), layer: layer(n), bytes }),
+        (0..20_u8, bytes()).prop_map(|(n, bytes)| Write::Content { id: BallotId(short(n)), layer: layer(n), bytes }),
+        (0..20_u8, bytes()).prop_map(|(n, bytes)| Write::Block { id: BlockId(short(n)), layer: layer(n), bytes }),
+        (0..9_u8, bytes()).prop_map(|(n, bytes)| Write::Transaction { id: TxId(id(n)), bytes }),
+        (0..9_u8).prop_map(|n| Write::ForgetTransaction { id: TxId(id(n)) }),
+        (0..4_u32, any::<[u8; 4]>())
+            .prop_map(|(epoch, beacon)| Write::Beacon { epoch: Epoch(epoch), beacon: Beacon(beacon) }),
+        any::<u32>().prop_map(|layer| Write::Speaks { layer: Layer(layer) }),
+        (0..7_u32, any::<u8>()).prop_map(|(layer, n)| Write::Hare { layer: Layer(layer), block: BlockId(short(n)) }),
+        (0..7_u32, any::<Option<u8>>(), any::<u8>()).prop_map(|(layer, block, root)| Write::Applied {
+            layer: Layer(layer),
+            applied: Applied { block: block.map(|n| BlockId(short(n))), root: StateRoot([root; 32]) },
+        }),
+        (key(), proptest::option::weighted(0.7, bytes())).prop_map(|(key, value)| Write::Ledger { key, value }),
+        (0..7_u32).prop_map(|before| Write::Forget { before: Layer(before) }),
+    ]
+}
+
 fn write() -> impl Strategy<Value = Write> {
-    let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
+    prop_oneof![1 => of_atxs(), 2 => of_layers()]
+}
+
+fn of_atxs() -> impl Strategy<Value = Write> {
     // Few names, so that some come twice.
     prop_oneof![
         (0..20_u8, any::<u64>(), bytes()).prop_map(|(n, received, bytes)| Write::Atx {
@@ -52,7 +91,27 @@ fn answers(archive: &dyn Archive) -> String {
         text += &format!("{atx:?}{poet:?}{fraud:?}{smeshing:?}");
         text += &format!("{:?}", archive.frauds(Some(NodeId(id(n))), 3));
     }
-    text + &format!("{:?}", archive.frauds(None, 100))
+    text += &format!("{:?}", archive.frauds(None, 100));
+    text + &of_layers_answered(archive)
+}
+
+/// Everything that can be asked about layers.
+fn of_layers_answered(archive: &dyn Archive) -> String {
+    let mut text = format!("{:?}{:?}{:?}", archive.spoke(), archive.last_applied(), archive.last_ballots());
+    for n in (0..8).map(Layer) {
+        text += &format!("{:?}{:?}", archive.ballots(n), archive.blocks(n));
+        text += &format!("{:?}{:?}{:?}", archive.hare(n), archive.applied(n), archive.beacon(Epoch(n.0)));
+    }
+    for n in 0..21 {
+        let (ballot, content) = (archive.ballot(BallotId(short(n))), archive.content(BallotId(short(n))));
+        let (block, transaction) = (archive.block(BlockId(short(n))), archive.transaction(TxId(id(n))));
+        text += &format!("{ballot:?}{content:?}{block:?}{transaction:?}");
+        text += &format!("{:?}", archive.transactions(Some(TxId(id(n))), 2));
+    }
+    for after in [&[][..], &[1], &[1, 2], &[2, 2, 2], &[3]] {
+        text += &format!("{:?}{:?}", archive.ledger(Some(after), 3), archive.ledger(Some(after), 0));
+    }
+    text + &format!("{:?}{:?}", archive.ledger(None, 100), archive.transactions(None, 100))
 }
 
 proptest! {
@@ -91,14 +150,53 @@ fn strangers_are_refused() {
     assert_eq!(std::fs::read(garbage.path().join("node.redb")).unwrap(), [9; 5000], "it is left as it was");
 }
 
-/// One step of the child below: two ATXs and how far it is.
+/// What is forgotten, and what stays.
+#[test]
+fn contents_are_forgotten_and_ballots_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), GENESIS).unwrap();
+    let mut writes = Vec::new();
+    for n in 0..6 {
+        let (id, layer) = (BallotId(short(n)), layer(n));
+        writes.push(Write::Ballot { id, layer, bytes: vec![n] });
+        writes.push(Write::Content { id, layer, bytes: vec![n] });
+        writes.push(Write::Hare { layer, block: BlockId(short(n)) });
+    }
+    writes.push(Write::Forget { before: Layer(3) });
+    store.write(&writes).unwrap();
+    for n in 0..6 {
+        assert_eq!(store.ballot(BallotId(short(n))).unwrap(), Some(vec![n]));
+        assert_eq!(store.content(BallotId(short(n))).unwrap().is_some(), n >= 3, "{n}");
+        assert_eq!(store.hare(layer(n)).unwrap().is_some(), n >= 3, "{n}");
+    }
+}
+
+/// One step of the child below: two ATXs, a layer and what it did to the ledger, and how far it is.
 fn step(n: u32) -> Vec<Write> {
     let atx = |half: u8| {
         let mut id = [half; 32];
         id[..4].copy_from_slice(&n.to_be_bytes());
         Write::Atx { id: AtxId(id), epoch: Epoch(0), received: Time(n.into()), bytes: vec![half; 300] }
     };
-    vec![atx(0), atx(1), Write::Smeshing { node_id: NodeId([0; 32]), bytes: n.to_le_bytes().to_vec() }]
+    let mut ballot = [0; 20];
+    ballot[..4].copy_from_slice(&n.to_be_bytes());
+    vec![
+        Write::Ballot { id: BallotId(ballot), layer: Layer(n), bytes: vec![1; 500] },
+        Write::Content { id: BallotId(ballot), layer: Layer(n), bytes: vec![2; 100] },
+        Write::Block { id: BlockId(ballot), layer: Layer(n), bytes: vec![3; 300] },
+        Write::Applied {
+            layer: Layer(n),
+            applied: Applied { block: Some(BlockId(ballot)), root: StateRoot([n as u8; 32]) },
+        },
+        // One that stays and one that the next step takes away.
+        Write::Ledger { key: b"sum".to_vec(), value: Some(n.to_be_bytes().to_vec()) },
+        Write::Ledger { key: n.to_be_bytes().to_vec(), value: Some(vec![4; 40]) },
+        Write::Ledger { key: (n - 1).to_be_bytes().to_vec(), value: None },
+        Write::Forget { before: Layer(n.saturating_sub(3)) },
+        atx(0),
+        atx(1),
+        Write::Smeshing { node_id: NodeId([0; 32]), bytes: n.to_le_bytes().to_vec() },
+    ]
 }
 
 const CHILD: &str = "STORE_TEST_DIRECTORY";
@@ -148,6 +246,17 @@ fn whole_steps_survive_a_kill() {
         let ids =
             |archive: &dyn Archive| archive.atx_ids(Epoch(0), AtxId([0; 32]), AtxId([255; 32]), usize::MAX).unwrap();
         assert_eq!(ids(&store), ids(&expected), "round {round}");
+        for layer in done.saturating_sub(5)..=done + 1 {
+            let mut ballot = [0; 20];
+            ballot[..4].copy_from_slice(&layer.to_be_bytes());
+            let of = |archive: &dyn Archive| {
+                let (ballots, blocks) = (archive.ballots(Layer(layer)).unwrap(), archive.blocks(Layer(layer)).unwrap());
+                (ballots, blocks, archive.content(BallotId(ballot)).unwrap(), archive.applied(Layer(layer)).unwrap())
+            };
+            assert_eq!(of(&store), of(&expected), "round {round}, layer {layer}");
+        }
+        assert_eq!(store.last_applied().unwrap(), Some(Layer(done)), "round {round}");
+        assert_eq!(store.ledger(None, 9), expected.ledger(None, 9), "round {round}");
     }
     assert!(last > 0);
 }

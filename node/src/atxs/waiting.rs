@@ -146,6 +146,11 @@ impl Pool {
         self.wanted.contains_key(need)
     }
 
+    /// Whether a source waits for the verdict on an ATX already.
+    pub(super) fn waits(&self, key: &Key, source: Source) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.sources.contains(&source))
+    }
+
     /// Lets one more wait for a verdict; `None` when the ATX is not here, `Some(false)` when too many wait already.
     pub(super) fn join(&mut self, key: &Key, source: Source) -> Option<bool> {
         let entry = self.entries.get_mut(key)?;

@@ -87,7 +87,8 @@ impl Run {
         for signer in &common.signers {
             let Some(member) = active(roster, signer.node_id()) else { continue };
             let Ok(proof) = signer.draw(&proposal_message(self.epoch, member.vrf_nonce)) else { continue };
-            if odds.draws(&proof) && self.keep(candidate(&proof), true) {
+            if odds.draws(&proof) && self.has_room(candidate(&proof)) {
+                self.keep(candidate(&proof), true);
                 let (epoch, sender) = (self.epoch, signer.node_id());
                 out.push(Effect::Gossip(BeaconMessage::Proposal { epoch, sender, proof }));
             }
@@ -99,11 +100,16 @@ impl Run {
         *self.odds.get_or_insert_with(odds)
     }
 
-    /// Whether there is room for a candidate: the smallest stay, so that all keep the same ones.
-    fn keep(&mut self, name: Candidate, in_time: bool) -> bool {
+    /// Whether a candidate would stay: the smallest do, so that all keep the same ones.
+    fn has_room(&self, name: Candidate) -> bool {
+        self.proposals.len() < MAX_CANDIDATES || self.proposals.last_key_value().is_some_and(|(last, _)| name < *last)
+    }
+
+    fn keep(&mut self, name: Candidate, in_time: bool) {
         self.proposals.insert(name, in_time);
-        let too_many = self.proposals.len() > MAX_CANDIDATES;
-        !(too_many && self.proposals.pop_last().is_some_and(|(last, _)| last == name))
+        if self.proposals.len() > MAX_CANDIDATES {
+            self.proposals.pop_last();
+        }
     }
 
     /// A vote of each of this node's miners.
@@ -171,14 +177,14 @@ impl Run {
         if !self.odds(roster, common).draws(&proof) {
             return Err((Verdict::Ignore, Reason::NotDrawn));
         }
+        if !self.has_room(name) {
+            return Err((Verdict::Ignore, Reason::Crowded));
+        }
         let message = proposal_message(self.epoch, member.vrf_nonce);
         common.verifier.drawn(sender, &message, &proof).map_err(|error| (Verdict::Reject, error.into()))?;
         // Who is in the active set of some nodes only is like who proposes late.
-        if self.keep(name, in_time && member.grade == Grade::Good) {
-            Ok(Reason::Good)
-        } else {
-            Err((Verdict::Ignore, Reason::Crowded))
-        }
+        self.keep(name, in_time && member.grade == Grade::Good);
+        Ok(Reason::Good)
     }
 
     pub(super) fn take_vote(

@@ -84,3 +84,6 @@ fn order((one, one_weight): (u64, u64), (other, other_weight): (u64, u64)) -> Or
     let product = |a: u64, b: u64| u128::from(a) * u128::from(b);
     product(one, other_weight).cmp(&product(other, one_weight))
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ pub(crate) struct Args {
     /// PEM file: the key of --cert
     #[arg(long, value_name = "FILE", requires = "ca_cert")]
     key: Option<PathBuf>,
-    /// Serve status (/status, /epochs/E/atxs, /layers) and Prometheus metrics (/metrics) here
+    /// Serve status (/status, /epochs/E/atxs, /layers, /accounts/A; POST /transactions) and Prometheus metrics (/metrics) here
     #[arg(long, value_name = "IP:PORT", default_value = DEFAULT_HTTP)]
     http: SocketAddr,
     /// RandomX memory: fast takes 2.3 GiB and checks six times as fast, light 0.3 GiB
@@ -118,7 +118,7 @@ pub(crate) struct Started {
     pub(crate) http: SocketAddr,
 }
 
-fn address(text: &str) -> Result<Address, String> {
+pub(crate) fn address(text: &str) -> Result<Address, String> {
     let mut address = Address([0; 24]);
     hex::decode_to_slice(text, &mut address.0).map_err(|error| format!("48 hex digits are wanted: {error}"))?;
     Ok(address)

@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// Print JSON: a line for every seed
     #[arg(long)]
     json: bool,
+    /// Print what the plan of each seed was
+    #[arg(long)]
+    story: bool,
     /// Print what was said, and what it cost, by layer and topic
     #[arg(long)]
     stats: bool,
@@ -72,6 +75,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let settings = settings(args);
     let mut broken = Vec::new();
     simulate(args, &settings, |report, watch| {
+        if args.story && !args.json {
+            node::sim::story(&settings, report.seed).iter().try_for_each(|line| tell(&format!("  {line}")))?;
+        }
         tell(&if args.json { show::json(&report, &watch)? } else { show::line(&report, &watch) })?;
         if args.stats && !args.json {
             tell(&show::stats(&report, &watch))?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ballot::{Ballot, Content};
-use crate::ids::{AtxId, BallotId, Layer, NodeId};
+use crate::ids::{AtxId, BallotId, Layer, NodeId, TxId};
 
 /// Of one miner and layer no more ballots are taken than show that it is a fraud, unless another ballot needs them.
 pub(super) const ENOUGH: usize = 2;
@@ -32,7 +32,8 @@ impl Ballots {
     /// A ballot that this one contradicts.
     pub(super) fn contradicted_by(&self, id: BallotId, ballot: &Ballot) -> Option<BallotId> {
         let same_layer = self.of(ballot.layer, ballot.smesher).find(|other| *other != id);
-        let used = |counter| self.slots.get(&(ballot.atx, counter)).map(|(_, other)| *other).filter(|other| *other != id);
+        let used =
+            |counter| self.slots.get(&(ballot.atx, counter)).map(|(_, other)| *other).filter(|other| *other != id);
         same_layer.or_else(|| ballot.slots.iter().find_map(|slot| used(slot.counter)))
     }
 
@@ -51,6 +52,11 @@ impl Ballots {
 
     pub(super) fn proposals(&self, layer: Layer) -> impl Iterator<Item = (BallotId, &Content)> {
         self.contents.get(&layer).into_iter().flatten().map(|(id, content)| (*id, content))
+    }
+
+    /// Whether a proposal names a transaction.
+    pub(super) fn names(&self, id: TxId) -> bool {
+        self.contents.values().flat_map(BTreeMap::values).any(|content| content.txs.contains(&id))
     }
 
     /// Forgets contents of layers before `contents`, and ballots before `before`.

@@ -30,12 +30,7 @@ impl Consensus {
     }
 
     /// The block of these proposals; `None` while something is missing, which is asked for.
-    fn make(
-        &mut self,
-        step: &Step<'_>,
-        layer: Layer,
-        proposals: &[BallotId],
-    ) -> Result<Option<Block>, ArchiveError> {
+    fn make(&mut self, step: &Step<'_>, layer: Layer, proposals: &[BallotId]) -> Result<Option<Block>, ArchiveError> {
         let mut maker = Maker::new(proposals);
         for id in proposals {
             let ballot = self.ballot_of(step, *id)?;
@@ -72,7 +67,7 @@ impl Consensus {
     }
 
     pub(super) fn transaction(&self, step: &Step<'_>, id: TxId) -> Result<Option<Transaction>, ArchiveError> {
-        match self.mempool.get(id) {
+        match self.mempool.get(id).or_else(|| self.asked.get(&id)) {
             Some(transaction) => Ok(Some(transaction.clone())),
             None => Ok(step.archive.transaction(id)?.and_then(|bytes| decode(&bytes).ok())),
         }

@@ -10,8 +10,10 @@ use crate::roster::{Member, Roster};
 
 /// The last epoch whose beacon is not agreed on: nobody had weight before it.
 const LAST_GIVEN: Epoch = Epoch(2);
+/// Ballots are measured by the heaviest of an epoch and so many before it.
+const LOOK_BACK: u32 = 2;
 /// So many epochs' rosters are remembered beside those that are in use.
-const SPARE: usize = 3;
+const SPARE: usize = 5;
 
 #[derive(Debug)]
 pub(super) struct Electorate {
@@ -36,8 +38,9 @@ impl Electorate {
         }
     }
 
+    /// Makes the rosters that the expected weights of these layers follow from.
     pub(super) fn prepare_layers(&mut self, atxs: &Atxs, first: Layer, last: Layer) {
-        for epoch in self.timing.epoch_of(first).0..=self.timing.epoch_of(last).0 {
+        for epoch in self.timing.epoch_of(first).0.saturating_sub(LOOK_BACK)..=self.timing.epoch_of(last).0 {
             self.prepare(atxs, Epoch(epoch));
         }
     }
@@ -63,9 +66,12 @@ impl Electorate {
         self.roster_at(layer)?.member(node_id)
     }
 
-    /// What all ballots of a layer are expected to weigh, in 1/65536.
+    /// What all ballots of a layer are expected to weigh, in 1/65536. A network that was cut in two while ATXs were published
+    /// has two parts that take themselves for all there is; so the weight of the epochs before counts too.
     pub(super) fn expected(&self, layer: Layer) -> u128 {
-        let weight = self.roster_at(layer).map_or(0, |roster| roster.honest_weight);
+        let epoch = self.timing.epoch_of(layer).0;
+        let epochs = (epoch.saturating_sub(LOOK_BACK)..=epoch).filter_map(|epoch| self.roster(Epoch(epoch)));
+        let weight = epochs.map(|roster| roster.voting_weight).max().unwrap_or(0);
         (u128::from(weight) << 16) / u128::from(self.timing.layers_per_epoch.max(1))
     }
 
@@ -90,7 +96,7 @@ impl Electorate {
             return None;
         }
         let (claimed, weight) = self.heaviest_claim(epoch)?;
-        let all = self.roster(epoch)?.honest_weight;
+        let all = self.roster(epoch)?.voting_weight;
         let enough = if own.is_some() { all / 2 } else { all / 3 };
         (Some(claimed) != own && weight > enough).then_some(claimed)
     }
@@ -105,7 +111,7 @@ impl Electorate {
         let roster = self.roster(epoch)?;
         let mut weights: BTreeMap<Beacon, u64> = BTreeMap::new();
         for (node_id, beacon) in self.claims.get(&epoch)? {
-            if let Some(member) = roster.member(*node_id).filter(|member| !member.fraud) {
+            if let Some(member) = roster.any(*node_id).filter(|member| !member.fraud) {
                 let sum = weights.entry(*beacon).or_default();
                 *sum = sum.saturating_add(member.weight);
             }

@@ -8,8 +8,8 @@ use crate::block::Block;
 use crate::codec::decode;
 use crate::ids::{AtxId, BlockId, Layer};
 use crate::ledger::AtxFacts;
-use crate::transaction::Transaction;
 use crate::tortoise::extend;
+use crate::transaction::Transaction;
 use crate::wire::Thing;
 
 impl Consensus {
@@ -101,12 +101,14 @@ impl Consensus {
         });
         let id = block.as_ref().map(|(id, _)| *id);
         writes.push(Write::Applied { layer, applied: Applied { block: id, root, opinion } });
-        if let Some((_, block)) = &block {
-            for id in self.mempool.applied(&block.txs, &self.ledger) {
-                writes.push(Write::ForgetTransaction { id });
-            }
-        }
         step.out.push(Effect::Persist(writes));
+        if let Some((_, block)) = &block {
+            let mut effects = Vec::new();
+            let Self { mempool, ledger, blocks, ballots, .. } = self;
+            let named = |id| blocks.values().any(|block| block.txs.contains(&id)) || ballots.names(id);
+            mempool.applied(&block.txs, ledger, &named, &mut effects);
+            self.after_mempool(step, effects);
+        }
         let what = id.map_or("no block".into(), |id| format!("block {id}"));
         step.out.push(Effect::Tell { warning: false, what: format!("layer {layer} is final: {what}, state {root}") });
         true

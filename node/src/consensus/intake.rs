@@ -11,10 +11,12 @@ use crate::eligibility::{ballot_weight, slot_layer, slot_message, slots};
 use crate::fraud::Statement;
 use crate::ids::{BallotId, BlockId, Layer};
 use crate::layers;
+use crate::params::RewardRule;
 use crate::source::{Peer, Source, Topic, Verdict};
 use crate::tortoise::{Counted, OpinionError, Uncountable};
+use crate::transaction::Transaction;
 use crate::wire::Thing;
-use crate::{beacon, hare};
+use crate::{beacon, hare, mempool};
 
 /// Why a ballot is not counted now.
 enum Stop {
@@ -72,7 +74,12 @@ impl Consensus {
         let id = ballot.id();
         let ascend = content.atxs.is_sorted_by(|a, b| a < b) && content.revoked.is_sorted_by(|a, b| a < b);
         if content.hash() != ballot.content || !ascend {
-            self.verdict(step, source, Verdict::Reject, "another content than the ballot names, or out of order".into());
+            self.verdict(
+                step,
+                source,
+                Verdict::Reject,
+                "another content than the ballot names, or out of order".into(),
+            );
             return self.queue.push_back(Inner::Layers(layers::Input::Settled(Thing::Proposal(id))));
         }
         self.queue.push_back(Inner::Ballot { id, ballot: Box::new(ballot), content: Some(content), source });
@@ -165,16 +172,13 @@ impl Consensus {
         let weight = u64::from(part.effective_units).saturating_mul(record.ticks);
         let nonce = record.vrf_nonce;
         self.electorate.prepare(step.atxs, epoch);
-        let Some(member) = self.electorate.member(ballot.layer, ballot.smesher) else {
-            return Err(ignore("the ATX came too late to count"));
-        };
-        if member.atx != ballot.atx && !member.fraud {
+        let Some(roster) = self.electorate.roster(epoch) else { return Err(ignore("its epoch is not known")) };
+        if roster.any(ballot.smesher).is_none_or(|member| member.atx != ballot.atx && !member.fraud) {
             return Err(ignore("the smesher has another ATX"));
         }
-        let total = self.electorate.roster(epoch).map_or(0, |roster| roster.total_weight);
-        if !is_about(ballot.total_weight, total) {
-            return Err(ignore("the weight of all is not as it says, as far as is known here"));
-        }
+        // By the classical rule all slots of a miner weigh what it does, however many it says they are.
+        let linear = matches!(self.params.rewards.rule, RewardRule::Linear { .. });
+        let weighs = !linear || is_about(ballot.total_weight, roster.total_weight);
         let slots = slots(weight, ballot.total_weight, &self.params);
         for slot in &ballot.slots {
             let message = slot_message(ballot.beacon, epoch, nonce, slot.counter);
@@ -189,7 +193,8 @@ impl Consensus {
             Uncountable::BaseLayer | Uncountable::Opinion(OpinionError::Other) => reject(why),
             Uncountable::Opinion(OpinionError::TooOld) => ignore(why),
         })?;
-        Ok(ballot_weight(weight, ballot.total_weight, ballot.slots.len(), &self.params))
+        // Others may build on it, whatever it weighs.
+        Ok(if weighs { ballot_weight(weight, ballot.total_weight, ballot.slots.len(), &self.params) } else { 0 })
     }
 
     fn count(
@@ -216,7 +221,8 @@ impl Consensus {
                 self.accuse(step, smesher, [Statement::Ballot(other), Statement::Ballot(ballot.clone())]);
             }
         }
-        let fraud = self.electorate.member(layer, smesher).is_some_and(|member| member.fraud);
+        let member = self.electorate.roster_at(layer).and_then(|roster| roster.any(smesher));
+        let fraud = member.is_some_and(|member| member.fraud);
         if fraud {
             self.tortoise.convict(smesher);
         }
@@ -297,14 +303,42 @@ impl Consensus {
     }
 
     pub(super) fn take_transaction(&mut self, step: &mut Step<'_>, bytes: Vec<u8>, source: Source) {
-        let (verdict, writes) = self.mempool.take(&bytes, &self.ledger, &self.verifier);
-        if !writes.is_empty() {
-            step.out.push(Effect::Persist(writes));
+        if let Source::Answer { .. } = source {
+            return self.take_asked(step, bytes, source);
         }
-        if source == Source::Own && verdict == Verdict::Accept {
-            step.out.push(Effect::Gossip { topic: Topic::Transaction, bytes });
+        let mut effects = Vec::new();
+        let Self { mempool, ledger, verifier, blocks, ballots, .. } = self;
+        let named = |id| blocks.values().any(|block| block.txs.contains(&id)) || ballots.names(id);
+        mempool.take(&bytes, source, ledger, verifier, &named, &mut effects);
+        self.after_mempool(step, effects);
+    }
+
+    /// A transaction that a block or a proposal names is kept whatever may be thought of it; it may have no effect.
+    fn take_asked(&mut self, step: &mut Step<'_>, bytes: Vec<u8>, source: Source) {
+        let tx = decode::<Transaction>(&bytes).ok().filter(|tx| tx.signature_holds(&self.verifier));
+        let Some(tx) = tx else {
+            return self.verdict(step, source, Verdict::Reject, "no transaction, or not signed".into());
+        };
+        let id = tx.id();
+        step.out.push(Effect::Persist(vec![Write::Transaction { id, bytes }]));
+        self.asked.insert(id, tx);
+        self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Transaction(id))));
+        self.queue.push_back(Inner::Build);
+        self.queue.push_back(Inner::Settle);
+    }
+
+    pub(super) fn after_mempool(&mut self, step: &mut Step<'_>, effects: Vec<mempool::Effect>) {
+        for effect in effects {
+            match effect {
+                mempool::Effect::Persist(writes) => step.out.push(Effect::Persist(writes)),
+                mempool::Effect::Verdict { source, verdict, why } => {
+                    self.verdict(step, source, verdict, why.to_string());
+                }
+                mempool::Effect::Gossip { bytes } => {
+                    step.out.push(Effect::Gossip { topic: Topic::Transaction, bytes });
+                }
+            }
         }
-        self.verdict(step, source, verdict, "transaction".into());
     }
 
     pub(super) fn keep_block(&mut self, step: &mut Step<'_>, id: BlockId, block: Block) {

@@ -32,6 +32,7 @@ impl Consensus {
     /// [`RestoreError`].
     pub fn restore(&mut self, archive: &dyn Archive, atxs: &Atxs) -> Result<(), RestoreError> {
         self.ledger.restore(archive)?;
+        self.mempool.restore(archive, &self.ledger)?;
         self.spoke = archive.spoke()?;
         self.silent = self.spoke;
         if let Some(last) = archive.last_applied()?

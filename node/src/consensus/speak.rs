@@ -59,8 +59,8 @@ impl Consensus {
             return Ok(());
         }
         self.electorate.prepare_layers(step.atxs, self.tortoise.frontier(), layer);
-        let Self { tortoise, electorate, decided, coins, there_since, params, .. } = self;
-        let outcomes = Outcomes { electorate, decided, coins, there_since: *there_since };
+        let Self { tortoise, electorate, decided, agreed, coins, there_since, params, .. } = self;
+        let outcomes = Outcomes { electorate, decided, agreed, coins, there_since: *there_since };
         let (hdist, zdist) = (params.consensus.hdist, params.consensus.zdist);
         let Some(votes) = tortoise.own_votes(layer, hdist, zdist, &outcomes) else {
             let what = format!("no proposal in layer {layer}: no known ballot has votes to build on");
@@ -120,12 +120,10 @@ impl Consensus {
 
     /// What this node wants in a block.
     fn content(&self, step: &Step<'_>, layer: Layer) -> Content {
-        let txs = self.mempool.pick(MAX_CONTENT_TXS);
+        let txs = self.mempool.pick(&self.ledger, MAX_CONTENT_TXS);
         // By the classical rule nobody is paid for weight alone.
-        let Some(roster) = self
-            .electorate
-            .roster_at(layer)
-            .filter(|_| matches!(self.params.rewards.rule, RewardRule::Linear { .. }))
+        let Some(roster) =
+            self.electorate.roster_at(layer).filter(|_| matches!(self.params.rewards.rule, RewardRule::Linear { .. }))
         else {
             return Content { txs, ..Content::default() };
         };

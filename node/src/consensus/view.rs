@@ -136,13 +136,16 @@ impl layers::View for Has<'_> {
 pub(super) struct Outcomes<'a> {
     pub(super) electorate: &'a Electorate,
     pub(super) decided: &'a BTreeMap<Layer, Vote>,
+    pub(super) agreed: &'a BTreeMap<Layer, Vec<BallotId>>,
     pub(super) coins: &'a BTreeMap<Layer, bool>,
     pub(super) there_since: Option<Layer>,
 }
 
 impl Hares for Outcomes<'_> {
     fn decided(&self, layer: Layer) -> Option<Vote> {
-        self.decided.get(&layer).copied()
+        // What Hare decided on is there, its block will be.
+        let decided = self.agreed.contains_key(&layer).then_some(Vote::Abstain);
+        self.decided.get(&layer).copied().or(decided)
     }
 
     fn was_there(&self, layer: Layer) -> bool {

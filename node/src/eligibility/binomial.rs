@@ -35,11 +35,6 @@ impl SeatTable {
         Self { cumulative: cumulative(n, committee, others, most), most }
     }
 
-    #[cfg(test)]
-    pub(super) fn cumulative_at(&self, k: usize) -> Option<u64> {
-        self.cumulative.get(k).copied()
-    }
-
     /// The smallest number of seats k with P(X ≤ k) above `fraction` · 2^-64.
     #[must_use]
     pub fn seats(&self, fraction: u64) -> u16 {

@@ -20,7 +20,8 @@ const MAX_USELESS: usize = 8192;
 #[derive(Clone, Debug)]
 struct Delivery {
     since: Time,
-    peer: Peer,
+    /// Who gave it, and whether it was needed by name.
+    from: (Peer, bool),
     bytes: usize,
 }
 
@@ -46,16 +47,16 @@ impl Deliveries {
         Self { useless_ms, unjudged: BTreeMap::new(), bytes: 0, useless: BTreeMap::new(), by_age: BTreeSet::new() }
     }
 
-    pub(super) fn add(&mut self, now: Time, peer: Peer, thing: Thing, bytes: usize) {
+    pub(super) fn add(&mut self, now: Time, from: (Peer, bool), thing: Thing, bytes: usize) {
         self.take(&thing);
         self.bytes += bytes;
-        self.unjudged.insert(thing, Delivery { since: now, peer, bytes });
+        self.unjudged.insert(thing, Delivery { since: now, from, bytes });
     }
 
-    fn take(&mut self, thing: &Thing) -> Option<Peer> {
+    fn take(&mut self, thing: &Thing) -> Option<(Peer, bool)> {
         let delivery = self.unjudged.remove(thing)?;
         self.bytes = self.bytes.saturating_sub(delivery.bytes);
-        Some(delivery.peer)
+        Some(delivery.from)
     }
 
     /// The node has it.
@@ -66,19 +67,19 @@ impl Deliveries {
         }
     }
 
-    /// It was of no use; who gave it, if it was delivered at all.
-    pub(super) fn settled(&mut self, now: Time, thing: Thing) -> Option<Peer> {
-        let peer = self.take(&thing)?;
+    /// It was of no use; who gave it, if it was delivered at all, and whether it was needed by name.
+    pub(super) fn settled(&mut self, now: Time, thing: Thing) -> Option<(Peer, bool)> {
+        let from = self.take(&thing)?;
         let until = now.after(self.useless_ms);
         let useless = self.useless.entry(thing).or_insert_with(|| Useless { until, givers: BTreeSet::new() });
         self.by_age.remove(&(useless.until, thing));
         useless.until = until;
-        useless.givers.insert(peer);
+        useless.givers.insert(from.0);
         self.by_age.insert((until, thing));
         while self.by_age.len() > MAX_USELESS {
             self.drop_oldest();
         }
-        Some(peer)
+        Some(from)
     }
 
     fn drop_oldest(&mut self) {
@@ -88,7 +89,7 @@ impl Deliveries {
     }
 
     /// Drops what is over; gives who gave what got no verdict.
-    pub(super) fn forget(&mut self, now: Time) -> Vec<Peer> {
+    pub(super) fn forget(&mut self, now: Time) -> Vec<(Peer, bool)> {
         while self.by_age.first().is_some_and(|(until, _)| *until <= now) {
             self.drop_oldest();
         }

@@ -96,6 +96,7 @@ impl Hunts {
                     !hunt.out
                         && hunt.from.is_none_or(|from| from == peer)
                         && !hunt.asked.contains(&peer)
+                        && hunt.asked.len() < MAX_ASKED_PEERS
                         && !deliveries.is_useless(thing, peer)
                 })
             };

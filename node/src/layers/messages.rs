@@ -7,7 +7,8 @@ use crate::wire::{Request, Response, Thing};
 
 /// What the node knows at the moment.
 pub trait View {
-    /// Whether it has the thing, or has it waiting for something else.
+    /// Whether nothing is to be done about the thing: the node has it, or has it waiting for something else, or knows that
+    /// there can be no right one of this name.
     fn has(&self, thing: &Thing) -> bool;
 
     /// The first layer that isn't final; on a fresh node the first in which there is weight.
@@ -44,7 +45,8 @@ pub enum Input {
     },
     /// The node has it now; whether it was delivered or came otherwise.
     Have(Thing),
-    /// There is a verdict on a delivery: it is of no use, at least for now. Who gave it isn't asked for it again for a while.
+    /// There is a verdict on a delivery: it is of no use, at least for now. Who gave it isn't asked for it again for a
+    /// while; if it was wanted and [`View::has`] doesn't say that it is there after all, others are.
     Settled(Thing),
 }
 

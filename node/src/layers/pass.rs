@@ -18,6 +18,10 @@ const SLICE_ITEMS: u64 = 64;
 /// A guide that gives more useless things than this is left alone.
 const MAX_USELESS: usize = 64;
 
+/// Of what is missing so much is listed before it is fetched at first; then each time twice as much, up to a whole
+/// request. What was only listed is lost when the guide is.
+const FIRST_BATCH: usize = 32;
+
 /// What is being waited for.
 #[derive(Clone, Debug)]
 enum Asked {
@@ -62,6 +66,8 @@ pub(super) struct Pass {
     differ: VecDeque<Layer>,
     /// What is to be fetched.
     missing: VecDeque<Thing>,
+    /// When there is so much of it.
+    batch: usize,
     asked: Option<(u64, Asked)>,
     shown: Shown,
     useless: usize,
@@ -76,6 +82,7 @@ impl Pass {
             next: Layer(0),
             differ: VecDeque::new(),
             missing: VecDeque::new(),
+            batch: FIRST_BATCH,
             asked: None,
             shown: Shown { clean: true, last: None },
             useless: 0,
@@ -134,12 +141,12 @@ impl Pass {
     }
 
     fn choose(&mut self, view: &dyn View, deliveries: &Deliveries) -> Result<Asked, Next> {
-        if self.missing.len() >= MAX_NAMES || (self.differ.is_empty() && !self.missing.is_empty()) {
+        if self.missing.len() >= self.batch || (self.differ.is_empty() && !self.missing.is_empty()) {
             // Some may have come otherwise.
             let guide = self.guide;
             self.missing.retain(|thing| is_missing(thing, guide, view, deliveries));
         }
-        if self.missing.len() < MAX_NAMES
+        if self.missing.len() < self.batch
             && let Some(layer) = self.differ.pop_front()
         {
             return Ok(Asked::Layer(layer));
@@ -148,6 +155,7 @@ impl Pass {
             if !deliveries.has_room() {
                 return Err(Next::NoRoom);
             }
+            self.batch = self.batch.saturating_mul(2).min(MAX_NAMES);
             return Ok(Asked::Things(self.missing.drain(..MAX_NAMES.min(self.missing.len())).collect()));
         }
         let (first, running) = (self.next.max(view.frontier()), view.running());

@@ -3,6 +3,7 @@
 use super::Node;
 use crate::atxs::{Atxs, Record};
 use crate::ids::{AtxId, Epoch, Layer, NodeId};
+use crate::ledger::Totals;
 use crate::params::Timing;
 use crate::smeshing::{MinerStatus, OwnAtx, View};
 use crate::status::{AgreementStatus, AtxStatus, EpochStatus, SmesherStatus, Status};
@@ -58,6 +59,12 @@ impl Node {
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {
         self.sync.progress()
+    }
+
+    /// Where all that was issued is.
+    #[must_use]
+    pub fn ledger_totals(&self) -> Totals {
+        self.consensus.ledger().totals()
     }
 
     /// What it tells about itself; what only the shell knows is left empty.

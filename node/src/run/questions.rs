@@ -8,9 +8,9 @@ use super::effects::Hands;
 use crate::archive::{Archive, ArchiveError};
 use crate::block::Block;
 use crate::codec::decode;
-use crate::ids::{AtxId, Epoch, Layer};
+use crate::ids::{Address, AtxId, Epoch, Layer, TxId};
 use crate::node::Node;
-use crate::status::{AtxStatus, LayerStatus, Status};
+use crate::status::{AccountStatus, AtxStatus, LayerStatus, Status};
 use crate::time::Time;
 
 /// A question, with the place for its answer.
@@ -37,6 +37,20 @@ pub enum Question {
         /// The answer.
         answer: oneshot::Sender<Vec<LayerStatus>>,
     },
+    /// What an account has.
+    Account {
+        /// Whose.
+        address: Address,
+        /// The answer.
+        answer: oneshot::Sender<AccountStatus>,
+    },
+    /// Whether a transaction would be taken.
+    Transaction {
+        /// Its encoding.
+        bytes: Vec<u8>,
+        /// The answer: its name, or why not.
+        answer: oneshot::Sender<Result<TxId, String>>,
+    },
     /// Counts, in Prometheus' text format.
     Metrics(oneshot::Sender<String>),
 }
@@ -62,6 +76,12 @@ impl Question {
             }
             Self::Layers { from, limit, answer } => {
                 let _ = answer.send(final_layers(archive, from.max(node.first_layer()), limit)?);
+            }
+            Self::Account { address, answer } => {
+                let _ = answer.send(node.account(address));
+            }
+            Self::Transaction { bytes, answer } => {
+                let _ = answer.send(node.check_transaction(&bytes));
             }
             Self::Metrics(answer) => {
                 let _ = answer.send(metrics(&status(now, node, archive, hands)?, hands));

@@ -13,6 +13,7 @@
 //!   the end; an honest miner never is.
 //! - **Peace.** No honest node rejects what an honest node said, or punishes it for an answer.
 //! - **Membership.** Honest nodes know the same ATXs of past epochs.
+//! - **Issuance.** What the curve has issued is held, claimable, burned or carried, to the smallest unit.
 //! - **Durability.** A node starts with whatever its disk has kept.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,8 @@ pub enum Rule {
     Peace,
     /// See the module.
     Membership,
+    /// See the module.
+    Issuance,
     /// See the module.
     Durability,
 }
@@ -97,6 +100,8 @@ pub(super) struct Judge {
     guilty: BTreeMap<(NodeId, Guilt), Time>,
     miners: Vec<Option<NodeId>>,
     parted: bool,
+    /// When less honest weight was up than is needed for layers to become final.
+    weak: Time,
     now: Time,
     summary: Summary,
     broken: Vec<Broken>,
@@ -113,6 +118,7 @@ impl Judge {
             guilty: BTreeMap::new(),
             miners: members.iter().map(id).collect(),
             parted: false,
+            weak: plan.params.timing.genesis,
             now: plan.params.timing.genesis,
             summary: Summary::default(),
             broken: Vec::new(),
@@ -174,11 +180,17 @@ impl Judge {
     /// Looks at all honest nodes.
     pub(super) fn after_layer(&mut self, now: Time, layer: Layer, members: &[Member]) {
         self.now = now;
+        if !is_strong(members) {
+            self.weak = now;
+        }
         for (i, member) in members.iter().enumerate().filter(|(_, member)| member.is_honest()) {
             self.look(i, member.disk.archive());
-            if member.node.is_some() {
-                self.lag(i, member, layer);
+            let Some(node) = &member.node else { continue };
+            let totals = node.ledger_totals();
+            if !totals.add_up() {
+                self.breaks(Rule::Issuance, i, format!("{totals:?}"));
             }
+            self.lag(i, member, layer);
         }
     }
 
@@ -233,7 +245,7 @@ impl Judge {
 
     /// How far behind a node is that should not be.
     fn lag(&mut self, i: usize, member: &Member, layer: Layer) {
-        let calm = self.now.since(member.steady_since) / self.params.timing.layer_ms.max(1);
+        let calm = self.now.since(member.steady_since.max(self.weak)) / self.params.timing.layer_ms.max(1);
         if self.parted || calm < u64::from(MAX_HEALING) {
             return;
         }
@@ -277,9 +289,8 @@ impl Judge {
         if let Some(innocent) = convicted.intersection(&self.honest).next() {
             self.breaks(Rule::Justice, i, format!("honest miner {innocent} is a fraud"));
         }
-        let escaped = self.guilty.iter().find(|((node_id, guilt), at)| {
-            settled && guilt.is_proven() && **at < before && !convicted.contains(node_id)
-        });
+        let escaped =
+            self.guilty.iter().find(|((node_id, _), at)| settled && **at < before && !convicted.contains(node_id));
         if let Some(((node_id, guilt), _)) = escaped {
             let what = format!("{node_id} is no fraud there, in spite of {guilt:?}");
             self.breaks(Rule::Justice, i, what);
@@ -308,6 +319,17 @@ impl Judge {
         let is_honest = |atx: &Atx| self.honest.contains(&atx.smesher);
         atxs(archive, epoch).filter(|(_, atx)| is_honest(atx)).map(|(id, _)| id).collect()
     }
+}
+
+/// Whether the honest weight that is up exceeds what liars may set against it by a third of all: then votes make layers
+/// final, whatever liars say.
+fn is_strong(members: &[Member]) -> bool {
+    let weight = |wanted: &dyn Fn(&&Member) -> bool| -> u64 {
+        members.iter().filter(wanted).filter_map(|member| member.plan.units).map(u64::from).sum()
+    };
+    let up = weight(&|member| member.is_honest() && member.node.is_some());
+    let liars = weight(&|member| !member.is_honest());
+    3 * up.saturating_sub(liars) > weight(&|_| true)
 }
 
 /// All ATXs of an epoch.

@@ -13,20 +13,25 @@ use super::rng::Rng;
 use crate::signature::Signer;
 use crate::source::Topic;
 
-/// What contradicts an own message; `None` where that is not of this signer, or can't be. For liars among real nodes.
+/// What contradicts an own message, so that both together prove it; `None` where that is not of this signer, or can't be.
+/// For liars among real nodes.
 pub(crate) fn contradiction(signer: &Signer, topic: Topic, bytes: &[u8]) -> Option<Vec<u8>> {
-    let hash = blake3::hash(bytes);
-    let mut rng = Rng::new(0, "contradiction", hash.as_bytes().iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
-    other(signer, &mut rng, topic, bytes).map(|(other, _)| other)
+    // Some draws make what nobody would take.
+    (0..16).find_map(|seed| {
+        let (other, guilt) = other(signer, &mut Rng::new(seed, "contradiction", bytes.len() as u64), topic, bytes)?;
+        guilt.map(|_| other)
+    })
 }
 
-/// Another message that contradicts the first.
-fn other(signer: &Signer, rng: &mut Rng, topic: Topic, bytes: &[u8]) -> Option<(Vec<u8>, Guilt)> {
+/// Another message that contradicts the first, and what the two prove.
+fn other(signer: &Signer, rng: &mut Rng, topic: Topic, bytes: &[u8]) -> Option<(Vec<u8>, Option<Guilt>)> {
     match topic {
-        Topic::Atx => atx::other(signer, bytes).map(|other| (other, Guilt::Atx)),
-        Topic::Proposal => ballot::other(signer, rng, bytes).map(|other| (other, Guilt::Ballot)),
-        Topic::Hare => hare::other(signer, rng, bytes).map(|other| (other, Guilt::Hare)),
-        Topic::Beacon => beacon::other(signer, rng, bytes).map(|other| (other, Guilt::Beacon)),
+        Topic::Atx => atx::other(signer, bytes).map(|other| (other, Some(Guilt::Atx))),
+        Topic::Proposal => {
+            ballot::other(signer, rng, bytes).map(|(other, sound)| (other, sound.then_some(Guilt::Ballot)))
+        }
+        Topic::Hare => hare::other(signer, rng, bytes).map(|other| (other, Some(Guilt::Hare))),
+        Topic::Beacon => beacon::other(signer, rng, bytes).map(|other| (other, Some(Guilt::Beacon))),
         Topic::Fraud | Topic::Transaction => None,
     }
 }
@@ -52,13 +57,6 @@ pub(super) enum Guilt {
     Hare,
     /// Two votes in one round for a beacon.
     Beacon,
-}
-
-impl Guilt {
-    /// Whether nodes make a fraud proof of it.
-    pub(super) fn is_proven(self) -> bool {
-        self == Self::Atx
-    }
 }
 
 /// In place of one message.
@@ -149,7 +147,7 @@ impl Liar {
             Habit::Few => Lie::only(topic, bytes, Audience::OneIn(self.rng.between(2, 8) as usize), 0),
             Habit::Silent => Lie::silence(),
             Habit::Equivocate => match other(&self.signer, &mut self.rng, topic, &bytes) {
-                Some((other, guilt)) => Lie::split(topic, [bytes, other], Some(guilt)),
+                Some((other, guilt)) => Lie::split(topic, [bytes, other], guilt),
                 None => Lie::truth(topic, bytes),
             },
             Habit::Boast => Lie::truth(topic, self.boast(topic, &bytes).unwrap_or(bytes)),

@@ -1,9 +1,10 @@
 //! Who hears what, and when.
 //!
 //! Gossip is what it comes to: a message reaches every node that its sender has a way to, once, each after a time of its
-//! own. Requests go between neighbours. Nothing crosses a partition, or reaches a node that is down.
+//! own; what was told to some only is handed on by them. Requests go between neighbours. Nothing crosses a partition, or
+//! reaches a node that is down.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -47,6 +48,8 @@ pub(super) struct Message {
     pub(super) origin: usize,
     /// Who has heard of it, or soon will.
     heard: RefCell<Vec<bool>>,
+    /// Whether it was told to some only, so that whoever takes it for good hands it on.
+    partial: Cell<bool>,
 }
 
 /// Whom a message is for.
@@ -178,7 +181,8 @@ impl Network {
         }
         let mut heard = vec![false; self.peers.len()];
         heard[origin] = true;
-        let message = Rc::new(Message { topic, bytes, hash, origin, heard: RefCell::new(heard) });
+        let message =
+            Rc::new(Message { topic, bytes, hash, origin, heard: RefCell::new(heard), partial: Cell::new(false) });
         self.messages.insert(hash, Rc::clone(&message));
         self.old.insert((now.after(REMEMBERED_MS), hash));
         message
@@ -189,8 +193,14 @@ impl Network {
         self.messages.get(hash).map(|message| message.origin)
     }
 
+    /// A message that is to be handed on by somebody who takes it for good; whoever does so first tells everyone.
+    pub(super) fn handed_on(&self, hash: &MessageHash) -> Option<Rc<Message>> {
+        self.messages.get(hash).filter(|message| message.partial.replace(false)).map(Rc::clone)
+    }
+
     /// Whom a message reaches that `from` says now, after how long, and which neighbour hands it over.
     pub(super) fn spread(&mut self, from: usize, message: &Message, audience: Audience) -> Vec<(usize, usize, u64)> {
+        message.partial.set(audience != Audience::All);
         let mut heard = message.heard.borrow_mut();
         let mut reached = Vec::new();
         for to in 0..self.peers.len() {

@@ -4,7 +4,7 @@
 use super::network::{Latency, Partition};
 use super::rng::Rng;
 use super::settings::{Fault, Settings};
-use crate::ids::{Address, GenesisId};
+use crate::ids::{Address, GenesisId, Layer};
 use crate::params::{ConsensusParams, NodeParams, Timing};
 use crate::time::Time;
 
@@ -105,6 +105,36 @@ impl Plan {
             plan.crash(settings.layers);
         }
         plan
+    }
+
+    /// The story for people, a line for whoever or whatever it is about.
+    pub(super) fn story(&self) -> Vec<String> {
+        let timing = &self.params.timing;
+        let when = |at: Time| {
+            let ms = at.since(timing.genesis);
+            format!("{}.{:03}", ms / timing.layer_ms, ms % timing.layer_ms * 1000 / timing.layer_ms)
+        };
+        let mut lines =
+            vec![format!("latency {:?}, lost {} of 1000; times are layers", self.latency, self.loss_permille)];
+        for Partition { from, to, sides } in &self.partitions {
+            let others: Vec<usize> = (0..sides.len()).filter(|i| sides[*i]).collect();
+            lines.push(format!("from {} to {} without {others:?}", when(*from), when(*to)));
+        }
+        for (i, node) in self.nodes.iter().enumerate() {
+            let mut line = format!("node {i}: {} units, clock {:+} ms", node.units.unwrap_or(0), node.skew_ms);
+            if node.liar {
+                line += ", lies";
+            }
+            if node.starts >= timing.layer_starts(Layer(1)) {
+                line += &format!(", comes at {}", when(node.starts));
+            }
+            for (at, down_ms) in &node.crashes {
+                line += &format!(", down from {} to {}", when(*at), when(at.after(*down_ms)));
+            }
+            line += &node.stops.map_or(String::new(), |at| format!(", goes at {}", when(at)));
+            lines.push(line);
+        }
+        lines
     }
 
     /// A moment in one of the layers in which somebody has weight, so many from the end kept free.

@@ -55,13 +55,19 @@ pub struct Traffic {
     pub bytes: u64,
     /// So often one reached a node.
     pub received: u64,
+    /// The bytes that reached nodes.
+    pub received_bytes: u64,
 }
 
 impl Traffic {
-    pub(super) fn add(&mut self, bytes: usize, received: usize) {
-        self.messages += 1;
-        self.bytes += bytes as u64;
+    /// A message, told by who made it or handed on by others.
+    pub(super) fn add(&mut self, bytes: usize, received: usize, own: bool) {
+        if own && received > 0 {
+            self.messages += 1;
+            self.bytes += bytes as u64;
+        }
         self.received += received as u64;
+        self.received_bytes += (received * bytes) as u64;
     }
 }
 

@@ -73,6 +73,8 @@ pub(super) struct World {
     /// What came of looking at bytes that should be an ATX, for all nodes.
     looked_at: BTreeMap<MessageHash, Result<Received, String>>,
     judge: Judge,
+    /// Whether there is anybody whose messages have to be handed on.
+    some_lie: bool,
     traffic: BTreeMap<(u32, Topic), Traffic>,
     steps: u64,
     digest: Digest,
@@ -95,6 +97,7 @@ impl World {
             now: plan.params.timing.genesis,
             queue: BTreeMap::new(),
             judge: Judge::new(&plan, &members),
+            some_lie: members.iter().any(|member| member.liar.is_some()),
             members,
             network,
             poet: Poet::default(),

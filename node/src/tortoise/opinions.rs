@@ -162,7 +162,13 @@ impl Opinions {
 
     /// What has to be said beyond `base`, a chain of a ballot of `base_layer`, to come to `own`, the chain of a ballot of a
     /// later or the same layer; `None` when that is unknown or too much.
-    pub(super) fn differences(&self, base: Opinion, base_layer: Layer, own: Opinion, most: usize) -> Option<Vec<LayerVote>> {
+    pub(super) fn differences(
+        &self,
+        base: Opinion,
+        base_layer: Layer,
+        own: Opinion,
+        most: usize,
+    ) -> Option<Vec<LayerVote>> {
         let mut differences = Vec::new();
         let (mut ours, mut theirs) = (own, base);
         loop {

@@ -3,26 +3,40 @@
 use std::collections::BTreeMap;
 
 use super::Counted;
-use super::opinions::Opinions;
+use super::opinions::{Link, Opinions};
 use crate::ballot::Vote;
 use crate::ids::Layer;
 
 /// Sums by layer and vote.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
+    /// A ballot counts for layers more than so many before its own.
+    after: u32,
     layers: BTreeMap<Layer, BTreeMap<Vote, u128>>,
 }
 
 impl Tally {
+    pub(super) fn new(after: u32) -> Self {
+        Self { after, layers: BTreeMap::new() }
+    }
+
+    pub(super) fn after(&self) -> u32 {
+        self.after
+    }
+
     pub(super) fn add(&mut self, opinions: &Opinions, ballot: &Counted, frontier: Layer) {
-        for link in opinions.back(ballot.opinion).take_while(|link| link.layer >= frontier) {
+        let old = |link: &&Link| ballot.layer > link.layer.after(self.after);
+        let undecided = opinions.back(ballot.opinion).take_while(|link| link.layer >= frontier);
+        for link in undecided.filter(old) {
             let sum = self.layers.entry(link.layer).or_default().entry(link.vote).or_default();
             *sum = sum.saturating_add(ballot.weight.into());
         }
     }
 
     pub(super) fn remove(&mut self, opinions: &Opinions, ballot: &Counted, frontier: Layer) {
-        for link in opinions.back(ballot.opinion).take_while(|link| link.layer >= frontier) {
+        let old = |link: &&Link| ballot.layer > link.layer.after(self.after);
+        let undecided = opinions.back(ballot.opinion).take_while(|link| link.layer >= frontier);
+        for link in undecided.filter(old) {
             if let Some(sum) = self.layers.get_mut(&link.layer).and_then(|votes| votes.get_mut(&link.vote)) {
                 *sum = sum.saturating_sub(ballot.weight.into());
             }

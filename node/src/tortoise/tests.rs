@@ -41,12 +41,12 @@ fn block(layer: Layer, i: u8) -> Vote {
 
 impl Miner {
     fn new(name: u8, weight: u64) -> Self {
-        let (tortoise, decided) = (Tortoise::new(FIRST, 50), BTreeMap::new());
+        let (tortoise, decided) = (Tortoise::new(FIRST, 10, 50), BTreeMap::new());
         Self { name, weight, tortoise, decided, there: true, coin: false }
     }
 
     fn ballot(&mut self, layer: Layer) -> Ballot {
-        let mut tortoise = std::mem::replace(&mut self.tortoise, Tortoise::new(FIRST, 50));
+        let mut tortoise = std::mem::replace(&mut self.tortoise, Tortoise::new(FIRST, 10, 50));
         let OwnVotes { base, differences, opinion } = tortoise.own_votes(layer, 10, 2, &View(self)).unwrap();
         self.tortoise = tortoise;
         Ballot {
@@ -67,7 +67,8 @@ impl Miner {
     fn hear(&mut self, ballot: &Ballot, weight: u64) {
         self.tortoise.understand(ballot).unwrap();
         let Ballot { layer, opinion, smesher, .. } = *ballot;
-        self.tortoise.count(ballot.id(), Counted { layer, opinion, smesher, beacon: Beacon([0; 4]), weight: weight << 16 });
+        self.tortoise
+            .count(ballot.id(), Counted { layer, opinion, smesher, beacon: Beacon([0; 4]), weight: weight << 16 });
         while let Some(vote) = self.tortoise.final_vote(|_| W) {
             self.tortoise.settle(vote);
         }
@@ -232,7 +233,7 @@ fn ballots_without_a_base_wait_and_wrong_ones_are_told() {
         miner.decided.insert(FIRST, block(FIRST, 1));
     });
     let second = miners[0].ballot(FIRST.next());
-    let mut other = Tortoise::new(FIRST, 50);
+    let mut other = Tortoise::new(FIRST, 10, 50);
     assert_eq!(other.understand(&second), Err(Uncountable::Base(second.base.unwrap())));
     let base = first.iter().find(|ballot| Some(ballot.id()) == second.base).unwrap();
     other.understand(base).unwrap();

@@ -202,7 +202,7 @@ fn the_largest_items_fit() {
         txs: vec![tx; MAX_CONTENT_TXS],
     };
     let proposal = encode(&Proposal { ballot, content });
-    // A page of proposals takes several of them.
+    // A page of proposals takes several of them; no more is taken from gossip.
     assert!(proposal.len() < PAGE_BYTES / 2, "{}", proposal.len());
     let block = Block {
         layer,

@@ -26,9 +26,10 @@ pub(super) fn json(report: &Report, watch: &Stopwatch) -> Result<String> {
     let traffic: Vec<_> = report
         .traffic
         .iter()
-        .map(|((layer, topic), Traffic { messages, bytes, received })| {
+        .map(|((layer, topic), Traffic { messages, bytes, received, received_bytes })| {
             serde_json::json!({
-                "layer": layer, "topic": topic.name(), "messages": messages, "bytes": bytes, "received": received
+                "layer": layer, "topic": topic.name(), "messages": messages, "bytes": bytes, "received": received,
+                "received_bytes": received_bytes
             })
         })
         .collect();
@@ -59,22 +60,26 @@ pub(super) fn json(report: &Report, watch: &Stopwatch) -> Result<String> {
 
 /// What was said and what it cost.
 pub(super) fn stats(report: &Report, watch: &Stopwatch) -> String {
-    let mut lines = vec!["  layer topic         messages       bytes    received".to_string()];
+    let mut lines = vec!["  layer topic         messages       bytes    received  received bytes".to_string()];
+    let row = |layer: &str, topic: Topic, traffic: &Traffic| {
+        let Traffic { messages, bytes, received, received_bytes } = traffic;
+        format!("  {layer:>5} {:<12} {messages:>9} {bytes:>11} {received:>11} {received_bytes:>15}", topic.name())
+    };
     let mut all: BTreeMap<Topic, Traffic> = BTreeMap::new();
-    for ((layer, topic), Traffic { messages, bytes, received }) in &report.traffic {
-        lines.push(format!("  {layer:>5} {:<12} {messages:>9} {bytes:>11} {received:>11}", topic.name()));
+    for ((layer, topic), traffic) in &report.traffic {
+        lines.push(row(&layer.to_string(), *topic, traffic));
         let sum = all.entry(*topic).or_default();
-        sum.messages += messages;
-        sum.bytes += bytes;
-        sum.received += received;
+        sum.messages += traffic.messages;
+        sum.bytes += traffic.bytes;
+        sum.received += traffic.received;
+        sum.received_bytes += traffic.received_bytes;
     }
-    for (topic, Traffic { messages, bytes, received }) in all {
-        lines.push(format!("    all {:<12} {messages:>9} {bytes:>11} {received:>11}", topic.name()));
-    }
-    lines.push("  work             times     seconds   µs each".into());
+    lines.extend(all.iter().map(|(topic, traffic)| row("all", *topic, traffic)));
+    lines.push("  work             times     seconds   µs each   ms a node".into());
     for (work, (times, spent)) in watch.spent() {
-        let each = spent.as_secs_f64() * 1e6 / *times as f64;
-        lines.push(format!("  {:<12} {times:>9} {:>11.3} {each:>9.2}", work.name(), spent.as_secs_f64()));
+        let seconds = spent.as_secs_f64();
+        let (each, a_node) = (seconds * 1e6 / *times as f64, seconds * 1e3 / report.nodes.max(1) as f64);
+        lines.push(format!("  {:<12} {times:>9} {seconds:>11.3} {each:>9.2} {a_node:>11.2}", work.name()));
     }
     lines.join("\n")
 }

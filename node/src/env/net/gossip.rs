@@ -13,9 +13,20 @@ use libp2p::gossipsub::{
 use super::NetError;
 use crate::ids::GenesisId;
 use crate::source::{MessageHash, Topic};
+use crate::transaction::MAX_TX_BYTES;
 
 /// No message is longer.
 pub(super) const MAX_MESSAGE: usize = 2 << 20;
+/// Nor of a topic longer than this: what would not decode is not kept.
+fn longest(topic: Topic) -> usize {
+    match topic {
+        Topic::Atx | Topic::Fraud => MAX_MESSAGE,
+        Topic::Proposal => 256 << 10,
+        Topic::Hare | Topic::Beacon => 64 << 10,
+        Topic::Transaction => MAX_TX_BYTES,
+    }
+}
+
 /// From a score below this nobody is listened to: eight bad messages.
 pub(super) const GRAYLIST: f64 = -640.0;
 /// What one bad message costs; the cost grows with the square of their number.
@@ -59,7 +70,7 @@ pub(super) struct Known(Topics);
 
 impl DataTransform for Known {
     fn inbound_transform(&self, raw: RawMessage) -> Result<Message, io::Error> {
-        if self.0.topic(&raw.topic).is_none() || raw.data.len() > MAX_MESSAGE {
+        if self.0.topic(&raw.topic).is_none_or(|topic| raw.data.len() > longest(topic)) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "unknown topic, or too long"));
         }
         let RawMessage { source, data, sequence_number, topic, .. } = raw;
@@ -145,5 +156,65 @@ fn score(genesis: GenesisId) -> PeerScoreParams {
         behaviour_penalty_decay: score_parameter_decay(Duration::from_secs(600)),
         retain_score: Duration::from_secs(3600),
         ..PeerScoreParams::default()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::beacon::{BeaconMessage, BeaconVote, MAX_CANDIDATES};
+    use crate::codec::{Scale, decode, encode};
+    use crate::hare::{HareMessage, IterRound, MAX_VALUES, Round, Value};
+    use crate::ids::{Address, BallotId, Epoch, Layer, NodeId, Signature};
+    use crate::transaction::Transaction;
+    use crate::vrf::VrfProof;
+
+    fn longest_of<T: Scale + PartialEq + std::fmt::Debug>(topic: Topic, message: &T) {
+        let bytes = encode(message);
+        assert_eq!(decode::<T>(&bytes).as_ref(), Ok(message));
+        assert!(bytes.len() <= longest(topic), "{topic:?}: {}", bytes.len());
+    }
+
+    #[test]
+    fn the_longest_messages_fit() {
+        let (proof, sender, signature) = (VrfProof([1; 80]), NodeId([1; 32]), Signature([1; 64]));
+        longest_of(
+            Topic::Hare,
+            &HareMessage {
+                layer: Layer(u32::MAX),
+                at: IterRound { iteration: u8::MAX, round: Round::Notify },
+                value: Value::Proposals(vec![BallotId([1; 20]); MAX_VALUES]),
+                proof,
+                seats: u16::MAX,
+                sender,
+                signature,
+            },
+        );
+        let support = vec![[1; 8]; MAX_CANDIDATES];
+        let vote = BeaconVote { epoch: Epoch(u32::MAX), round: u8::MAX, support, coin: proof, sender, signature };
+        longest_of(Topic::Beacon, &BeaconMessage::Vote(vote));
+        let to = Address([1; 24]);
+        let (amount, fee, nonce) = (u64::MAX, u64::MAX, u64::MAX);
+        longest_of(Topic::Transaction, &Transaction { from: sender, to, amount, fee, nonce, signature });
+    }
+
+    #[test]
+    fn longer_ones_are_turned_away() {
+        let genesis = GenesisId([1; 20]);
+        let known = Known(Topics::new(genesis));
+        for topic in Topic::ALL {
+            let message = |len: usize| RawMessage {
+                source: None,
+                data: vec![0; len],
+                sequence_number: None,
+                topic: name(genesis, topic).hash(),
+                signature: None,
+                key: None,
+                validated: false,
+            };
+            assert!(known.inbound_transform(message(longest(topic))).is_ok());
+            assert!(known.inbound_transform(message(longest(topic) + 1)).is_err());
+        }
     }
 }

@@ -17,8 +17,9 @@ fn signed(signer: &Signer, mut proposal: Proposal) -> Vec<u8> {
     encode(&proposal)
 }
 
-/// A second ballot for the same slots: with another content, or with other votes.
-pub(super) fn other(signer: &Signer, rng: &mut Rng, bytes: &[u8]) -> Option<Vec<u8>> {
+/// A second ballot for the same slots, and whether it is sound by itself: with another content it is, with votes that
+/// don't fit its opinion it isn't.
+pub(super) fn other(signer: &Signer, rng: &mut Rng, bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
     let mut proposal = own(signer, bytes)?;
     let flipped = match proposal.ballot.differences.last_mut() {
         Some(last) if rng.chance(500) => {
@@ -27,10 +28,10 @@ pub(super) fn other(signer: &Signer, rng: &mut Rng, bytes: &[u8]) -> Option<Vec<
         }
         _ => false,
     };
-    if !flipped {
+    if !flipped && proposal.content.atxs.pop().is_none() && proposal.content.txs.pop().is_none() {
         proposal.content.txs.push(TxId(rng.bytes()));
     }
-    Some(signed(signer, proposal))
+    Some((signed(signer, proposal), !flipped))
 }
 
 /// A ballot that claims a right it doesn't have, or names what isn't there.

@@ -53,6 +53,7 @@ impl Digest {
             Write::Block { id, .. } => self.add(12, &[&id.0]),
             Write::Transaction { id, .. } => self.add(13, &[&id.0]),
             Write::Ledger { key, value } => self.add(14, &[key, value.as_deref().unwrap_or_default()]),
+            Write::Opinion { opinion, bytes, .. } => self.add(16, &[&opinion.0, bytes]),
             other => self.add(15, &[format!("{other:?}").as_bytes()]),
         }
     }

@@ -7,7 +7,7 @@ use crate::archive::Write;
 use crate::atxs::Judgement;
 use crate::node::{Effect, Input};
 use crate::sim::liars::Saying;
-use crate::sim::network::{self, Audience};
+use crate::sim::network::{self, Audience, Message};
 use crate::source::{Source, Topic, Verdict};
 
 /// How long proofs of space take.
@@ -80,12 +80,21 @@ impl World {
         }
     }
 
-    /// Nobody is to reject what an honest node said.
+    /// Nobody is to reject what an honest node said. What a liar told a few spreads from those who take it for good.
     fn verdict(&mut self, i: usize, source: Source, verdict: Verdict, why: &str) {
-        if let (Verdict::Reject, Source::Gossip { message, .. }) = (verdict, source)
-            && let Some(origin) = self.network.origin(&message)
-        {
-            self.judge.blamed(self.now, &self.members, i, origin, why);
+        let Source::Gossip { message, .. } = source else { return };
+        match verdict {
+            Verdict::Reject => {
+                if let Some(origin) = self.network.origin(&message) {
+                    self.judge.blamed(self.now, &self.members, i, origin, why);
+                }
+            }
+            Verdict::Accept if self.some_lie => {
+                if let Some(message) = self.network.handed_on(&message) {
+                    self.deliver(i, &message, Audience::All);
+                }
+            }
+            Verdict::Accept | Verdict::Ignore => {}
         }
     }
 
@@ -119,16 +128,18 @@ impl World {
 
     /// Brings a message on its way to everybody it can reach; how many of them are honest.
     fn spread(&mut self, i: usize, topic: Topic, bytes: Vec<u8>, to: Audience) -> usize {
-        let length = bytes.len();
         let message = self.network.message(self.now, i, topic, bytes);
-        let reached = self.network.spread(i, &message, to);
+        self.deliver(i, &message, to)
+    }
+
+    fn deliver(&mut self, i: usize, message: &Rc<Message>, to: Audience) -> usize {
+        let reached = self.network.spread(i, message, to);
         let layer = self.plan.params.timing.layer_at(self.now).map_or(0, |layer| layer.0);
-        if !reached.is_empty() {
-            self.traffic.entry((layer, topic)).or_default().add(length, reached.len());
-        }
+        let traffic = self.traffic.entry((layer, message.topic)).or_default();
+        traffic.add(message.bytes.len(), reached.len(), i == message.origin);
         let honest = reached.iter().filter(|(to, ..)| self.members[*to].is_honest()).count();
         for (to, by, ms) in reached {
-            self.after(ms, Event::Gossip { to, by, message: Rc::clone(&message) });
+            self.after(ms, Event::Gossip { to, by, message: Rc::clone(message) });
         }
         honest
     }

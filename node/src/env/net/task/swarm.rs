@@ -118,12 +118,12 @@ impl Task {
         let now = Instant::now();
         self.counters.messages_in.add(1);
         self.counters.message_bytes_in.add(gossiped.data.len());
-        let (message, bytes) = (gossiped.message, gossiped.data.len());
+        let (topic, message, bytes) = (gossiped.topic, gossiped.message, gossiped.data.len());
         let banned = self.swarm.behaviour().gate.conduct.is_banned(now, peer);
         let taken = if banned || !self.links.contains_key(&peer) {
             Err(Refused::NoRoom(gossiped))
         } else {
-            self.inbox.message(now, peer, gossiped, bytes)
+            self.inbox.message(now, peer, topic, (gossiped, bytes))
         };
         if let Err(refused) = taken {
             self.counters.messages_dropped.add(1);

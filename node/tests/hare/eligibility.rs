@@ -1,11 +1,13 @@
-#![allow(clippy::unwrap_used)]
+//! Slots and seats, against exact numbers.
 
 use std::cmp::Ordering;
 
+use node::eligibility::{SeatTable, Seats, ballot_weight, seat_message, seats, slot_layer, slot_message, slots};
+use node::ids::{Beacon, Epoch, Layer};
+use node::params::{NodeParams, RewardRule};
+use node::time::Time;
+use node::vrf::VrfProof;
 use proptest::prelude::*;
-
-use super::*;
-use crate::time::Time;
 
 /// Natural numbers as one writes them: digits of 32 bits, the lowest first.
 #[derive(Clone, Debug)]
@@ -74,15 +76,19 @@ fn is_exact(n: u32, total: u32, committee: u32) {
     let table = SeatTable::new(n.into(), total.into(), committee);
     for k in 0..n {
         sum = sum.plus(&term);
-        let Some(entry) = table.cumulative_at(k as usize) else {
-            // Left out: the rest is below 2^-64, so one more unit is too many.
-            assert_ne!(sum.shifted().compared(&all.times_u64(u64::MAX)), Ordering::Less);
-            break;
-        };
-        // entry ≤ exact < entry + 2, in 2^-64.
-        assert_ne!(all.times_u64(entry).compared(&sum.shifted()), Ordering::Greater, "{n} {total} {committee} {k}");
-        let above = all.times_u64(entry).plus(&all).plus(&all);
-        assert_eq!(sum.shifted().compared(&above), Ordering::Less, "{n} {total} {committee} {k}");
+        if n < 100 || k % 16 == 0 {
+            // The exact P(X ≤ k) in 2^-64, rounded down; the table has this or one less.
+            let at_most = |entry: &u64| all.times_u64(*entry).compared(&sum.shifted()).is_le();
+            let exact = (0..64).rev().fold(0, |low, bit| Some(low | 1 << bit).filter(at_most).unwrap_or(low));
+            if exact >= u64::MAX - 1 {
+                // The table may end here.
+                break;
+            }
+            assert!(u32::from(table.seats(exact)) > k, "{n} {total} {committee} {k}");
+            if let Some(below) = exact.checked_sub(2) {
+                assert!(u32::from(table.seats(below)) <= k, "{n} {total} {committee} {k}");
+            }
+        }
         term = term.times(n - k).times(committee).divided(k + 1).divided(without);
     }
 }
