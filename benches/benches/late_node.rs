@@ -210,11 +210,13 @@ fn settings(params: &NodeParams, directory: &Path, other: Option<SocketAddr>, mo
     std::fs::create_dir_all(directory).unwrap();
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     Settings {
+        lie: None,
         params: params.clone(),
         directory: directory.into(),
         coinbase: Address([0; 24]),
         signers: vec![],
         net: NetConfig {
+            cut_off: CutOff::default(),
             genesis: params.genesis_id,
             directory: directory.into(),
             listen: vec![any],

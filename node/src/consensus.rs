@@ -44,7 +44,7 @@ use crate::hare::{self, Hare};
 use crate::ids::{AtxId, BallotId, BlockId, Epoch, Layer, NodeId, TxId};
 use crate::layers::{self, Layers};
 use crate::ledger::Ledger;
-use crate::mempool::Mempool;
+use crate::mempool::{self, Mempool};
 use crate::params::NodeParams;
 use crate::signature::{Signer, Verifier};
 use crate::source::{Source, Topic, Verdict};
@@ -235,6 +235,14 @@ impl Consensus {
     #[must_use]
     pub fn mempool(&self) -> &Mempool {
         &self.mempool
+    }
+
+    /// Whether a transaction would be taken, and its name.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_transaction(&self, bytes: &[u8]) -> Result<TxId, mempool::Reason> {
+        self.mempool.check(bytes, &self.ledger, &self.verifier)
     }
 
     /// What it remembers: ballots, votes, ballots that wait.

@@ -241,4 +241,5 @@ impl Tortoise {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
 mod tests;

@@ -5,9 +5,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use node::archive::{Applied, Archive, Memory, Write};
+use node::archive::{Applied, Archive, Memory, Reload, Write};
 use node::env::store::{Store, StoreError};
-use node::ids::{AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, GenesisId, Layer, NodeId, StateRoot, TxId};
+use node::ids::{
+    AtxId, BallotId, Beacon, BlockId, Challenge, Epoch, GenesisId, Layer, NodeId, Opinion, StateRoot, TxId,
+};
 use node::time::Time;
 use proptest::prelude::*;
 
@@ -48,7 +50,11 @@ fn of_layers() -> impl Strategy<Value = Write> {
         (0..7_u32, any::<u8>()).prop_map(|(layer, n)| Write::Hare { layer: Layer(layer), block: BlockId(short(n)) }),
         (0..7_u32, any::<Option<u8>>(), any::<u8>()).prop_map(|(layer, block, root)| Write::Applied {
             layer: Layer(layer),
-            applied: Applied { block: block.map(|n| BlockId(short(n))), root: StateRoot([root; 32]) },
+            applied: Applied {
+                block: block.map(|n| BlockId(short(n))),
+                root: StateRoot([root; 32]),
+                opinion: Opinion([root; 32])
+            },
         }),
         (key(), proptest::option::weighted(0.7, bytes())).prop_map(|(key, value)| Write::Ledger { key, value }),
         (0..7_u32).prop_map(|before| Write::Forget { before: Layer(before) }),
@@ -132,7 +138,7 @@ proptest! {
         let store = Store::open(dir.path(), GENESIS).unwrap();
         prop_assert_eq!(answers(&store), answers(&memory));
         let mut atxs = 0;
-        store.each_atx(|_, _| atxs += 1).unwrap();
+        store.each_atx(&mut |_, _| atxs += 1).unwrap();
         prop_assert_eq!(atxs, store.atx_count().unwrap());
     }
 }
@@ -186,7 +192,11 @@ fn step(n: u32) -> Vec<Write> {
         Write::Block { id: BlockId(ballot), layer: Layer(n), bytes: vec![3; 300] },
         Write::Applied {
             layer: Layer(n),
-            applied: Applied { block: Some(BlockId(ballot)), root: StateRoot([n as u8; 32]) },
+            applied: Applied {
+                block: Some(BlockId(ballot)),
+                root: StateRoot([n as u8; 32]),
+                opinion: Opinion([n as u8; 32]),
+            },
         },
         // One that stays and one that the next step takes away.
         Write::Ledger { key: b"sum".to_vec(), value: Some(n.to_be_bytes().to_vec()) },

@@ -33,9 +33,7 @@ impl Electorate {
 
     /// Makes an epoch's roster, if there is none.
     pub(super) fn prepare(&mut self, atxs: &Atxs, epoch: Epoch) {
-        if !self.rosters.contains_key(&epoch) {
-            self.rosters.insert(epoch, roster(atxs, epoch));
-        }
+        self.rosters.entry(epoch).or_insert_with(|| roster(atxs, epoch));
     }
 
     /// Makes the rosters that the expected weights of these layers follow from.

@@ -20,10 +20,10 @@ use crate::transaction::MAX_TX_BYTES;
 
 /// At most so many ATXs an answer.
 const MAX_ATXS: usize = 10_000;
-/// At most so many layers an answer.
-const MAX_LAYERS: usize = 1000;
 /// A submission is a transaction's hex in a little JSON.
 const MAX_SUBMISSION: usize = 2 * MAX_TX_BYTES + 256;
+/// At most so many layers an answer.
+const MAX_LAYERS: usize = 1000;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +48,9 @@ pub(crate) async fn serve(listen: SocketAddr, events: mpsc::Sender<Event>) -> Re
     let router = Router::new()
         .route("/status", get(status))
         .route("/epochs/{epoch}/atxs", get(atxs))
-        .route("/layers", get(layers))
         .route("/accounts/{address}", get(account))
         .route("/transactions", post(submit).layer(DefaultBodyLimit::max(MAX_SUBMISSION)))
+        .route("/layers", get(layers))
         .route("/metrics", get(metrics))
         .with_state(events);
     tokio::spawn(async move {
@@ -97,19 +97,6 @@ async fn atxs(
     Ok(Json(ask(&events, question).await?).into_response())
 }
 
-#[derive(Deserialize)]
-struct Layers {
-    #[serde(default)]
-    from: u32,
-    limit: Option<usize>,
-}
-
-async fn layers(State(events): Events, Query(Layers { from, limit }): Query<Layers>) -> Result<Response, Response> {
-    let limit = limit.unwrap_or(MAX_LAYERS).min(MAX_LAYERS);
-    let question = |answer| Question::Layers { from: Layer(from), limit, answer };
-    Ok(Json(ask(&events, question).await?).into_response())
-}
-
 async fn account(State(events): Events, Path(address): Path<String>) -> Result<Response, Response> {
     let address = hex_bytes(&address, 24).and_then(|bytes| bytes.try_into().map_err(|_| "24 bytes are wanted".into()));
     let address = address.map(Address).map_err(|why: String| (StatusCode::BAD_REQUEST, why).into_response())?;
@@ -131,6 +118,19 @@ async fn submit(State(events): Events, Json(submission): Json<Submission>) -> Re
     let input = Input::Gossip { topic: Topic::Transaction, bytes, source: Source::Own };
     events.send(Event::Input(input)).await.map_err(|_| ended())?;
     Ok(Json(Submitted { id: id.to_string() }).into_response())
+}
+
+#[derive(Deserialize)]
+struct Layers {
+    #[serde(default)]
+    from: u32,
+    limit: Option<usize>,
+}
+
+async fn layers(State(events): Events, Query(Layers { from, limit }): Query<Layers>) -> Result<Response, Response> {
+    let limit = limit.unwrap_or(MAX_LAYERS).min(MAX_LAYERS);
+    let question = |answer| Question::Layers { from: Layer(from), limit, answer };
+    Ok(Json(ask(&events, question).await?).into_response())
 }
 
 async fn metrics(State(events): Events) -> Result<Response, Response> {

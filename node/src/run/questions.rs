@@ -28,15 +28,6 @@ pub enum Question {
         /// The answer.
         answer: oneshot::Sender<Vec<AtxStatus>>,
     },
-    /// Which layers are final.
-    Layers {
-        /// The first.
-        from: Layer,
-        /// No more than so many.
-        limit: usize,
-        /// The answer.
-        answer: oneshot::Sender<Vec<LayerStatus>>,
-    },
     /// What an account has.
     Account {
         /// Whose.
@@ -50,6 +41,15 @@ pub enum Question {
         bytes: Vec<u8>,
         /// The answer: its name, or why not.
         answer: oneshot::Sender<Result<TxId, String>>,
+    },
+    /// Which layers are final.
+    Layers {
+        /// The first.
+        from: Layer,
+        /// No more than so many.
+        limit: usize,
+        /// The answer.
+        answer: oneshot::Sender<Vec<LayerStatus>>,
     },
     /// Counts, in Prometheus' text format.
     Metrics(oneshot::Sender<String>),
@@ -74,14 +74,14 @@ impl Question {
             Self::Atxs { epoch, after, limit, answer } => {
                 let _ = answer.send(node.atx_statuses(epoch, after, limit));
             }
-            Self::Layers { from, limit, answer } => {
-                let _ = answer.send(final_layers(archive, from.max(node.first_layer()), limit)?);
-            }
             Self::Account { address, answer } => {
                 let _ = answer.send(node.account(address));
             }
             Self::Transaction { bytes, answer } => {
                 let _ = answer.send(node.check_transaction(&bytes));
+            }
+            Self::Layers { from, limit, answer } => {
+                let _ = answer.send(final_layers(archive, from.max(node.first_layer()), limit)?);
             }
             Self::Metrics(answer) => {
                 let _ = answer.send(metrics(&status(now, node, archive, hands)?, hands));

@@ -23,7 +23,7 @@ pub(crate) fn contradiction(signer: &Signer, topic: Topic, bytes: &[u8]) -> Opti
     })
 }
 
-/// Another message that contradicts the first, and what the two prove.
+/// Another message that contradicts the first, and what it proves if both are good by themselves.
 fn other(signer: &Signer, rng: &mut Rng, topic: Topic, bytes: &[u8]) -> Option<(Vec<u8>, Option<Guilt>)> {
     match topic {
         Topic::Atx => atx::other(signer, bytes).map(|other| (other, Some(Guilt::Atx))),

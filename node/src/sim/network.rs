@@ -68,7 +68,7 @@ impl Audience {
         match self {
             Self::All => true,
             Self::Half { odd } => (node % 2 == 1) == odd,
-            Self::OneIn(nodes) => node % nodes.max(1) == 0,
+            Self::OneIn(nodes) => node.is_multiple_of(nodes.max(1)),
         }
     }
 }

@@ -7,6 +7,9 @@ use super::opinions::{Link, Opinions};
 use crate::ballot::Vote;
 use crate::ids::Layer;
 
+/// A vote, and what says so weighs.
+pub(super) type Weighed = (Vote, u128);
+
 /// Sums by layer and vote.
 #[derive(Debug)]
 pub(super) struct Tally {
@@ -44,13 +47,13 @@ impl Tally {
     }
 
     /// The heaviest vote on a layer, abstentions left out; of several the smallest.
-    pub(super) fn leader(&self, layer: Layer) -> Option<(Vote, u128)> {
+    pub(super) fn leader(&self, layer: Layer) -> Option<Weighed> {
         self.leaders(layer).0
     }
 
     /// The two heaviest votes.
-    pub(super) fn leaders(&self, layer: Layer) -> (Option<(Vote, u128)>, Option<(Vote, u128)>) {
-        let (mut first, mut second): (Option<(Vote, u128)>, Option<(Vote, u128)>) = (None, None);
+    pub(super) fn leaders(&self, layer: Layer) -> (Option<Weighed>, Option<Weighed>) {
+        let (mut first, mut second): (Option<Weighed>, Option<Weighed>) = (None, None);
         let votes = self.layers.get(&layer).into_iter().flatten();
         for (vote, weight) in votes.filter(|(vote, _)| **vote != Vote::Abstain).map(|(vote, weight)| (*vote, *weight)) {
             if first.is_none_or(|(_, most)| weight > most) {

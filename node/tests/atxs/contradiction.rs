@@ -12,7 +12,7 @@ use node::source::{Source, Verdict};
 use node::vrf::VrfProof;
 
 use crate::bad::BASE;
-use crate::desk::{Desk, Found, peer};
+use crate::desk::{Found, peer};
 use crate::world::bytes;
 
 /// Of epoch 5, in which Eve's ATX of epoch 4 would count.

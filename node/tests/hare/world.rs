@@ -192,7 +192,7 @@ impl World {
         }
     }
 
-    fn to_all(&mut self, now: Time, from: usize, parcel: &Parcel) {
+    fn deliver_to_all(&mut self, now: Time, from: usize, parcel: &Parcel) {
         for to in (0..self.nodes.len()).filter(|to| *to != from) {
             let delay = 1 + self.dice.below(ROUND_MS - 1);
             self.post(to, now.after(delay - 1), parcel.clone());
@@ -211,14 +211,14 @@ impl World {
         for effect in out {
             let node = &mut self.nodes[to];
             match effect {
-                Effect::Gossip(message) => self.to_all(now, to, &Parcel::Message(encode(&message).into())),
+                Effect::Gossip(message) => self.deliver_to_all(now, to, &Parcel::Message(encode(&message).into())),
                 Effect::Verdict { verdict, .. } => accepted = verdict == Verdict::Accept,
                 Effect::Contradiction(pair, who) => {
                     let verifier = verifier();
                     assert!(pair.iter().all(|(header, signature)| header.is_signed(who, *signature, &verifier)));
                     assert!(pair[0].0.value != pair[1].0.value && pair[0].0.at == pair[1].0.at);
                     node.convicted.insert(who);
-                    self.to_all(now, to, &Parcel::Proof(who));
+                    self.deliver_to_all(now, to, &Parcel::Proof(who));
                 }
                 Effect::Decided { layer, proposals } => {
                     assert_eq!((layer, &node.decided), (LAYER, &None));
@@ -249,14 +249,14 @@ impl World {
                     if self.nodes[to].seen.insert(blake3::hash(bytes).into()) {
                         let input = Input::Message { bytes: bytes.to_vec(), source: gossip(bytes) };
                         if self.step(now, to, input) {
-                            self.to_all(now, to, &parcel);
+                            self.deliver_to_all(now, to, &parcel);
                         }
                     }
                 }
                 Parcel::Proof(who) => {
                     if self.nodes[to].eyes.frauds.insert(*who) {
                         self.step(now, to, Input::Convicted(*who));
-                        self.to_all(now, to, &parcel);
+                        self.deliver_to_all(now, to, &parcel);
                     }
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use node::archive::{Applied, Memory, Write};
 use node::block::{Block, Reward};
-use node::ids::{Address, AtxId, Epoch, Layer, NodeId, Signature};
+use node::ids::{Address, AtxId, Epoch, Layer, NodeId, Opinion, Signature};
 use node::ledger::{AtxFacts, Ledger};
 use node::params::{NodeParams, RewardRule};
 use node::time::Time;
@@ -93,7 +93,7 @@ impl World {
         let (root, writes) = self.ledger.apply(layer, block.as_ref().map(|block| (block, txs)), &facts).unwrap();
         assert_eq!(root, self.ledger.root());
         writes.into_iter().for_each(|write| self.archive.write(write));
-        self.archive.write(Write::Applied { layer, applied: Applied { block: None, root } });
+        self.archive.write(Write::Applied { layer, applied: Applied { block: None, root, opinion: Opinion([0; 32]) } });
         let totals = self.ledger.totals();
         assert!(totals.add_up(), "layer {layer}: {totals:?}");
         assert!(totals.burned >= before.burned && totals.issued > before.issued, "{before:?}, then {totals:?}");
