@@ -222,7 +222,6 @@ fn settings(params: &NodeParams, directory: &Path, other: Option<SocketAddr>, mo
             listen: vec![any],
             bootstrap: other.into_iter().collect(),
             limits: NetLimits::default(),
-            cut_off: CutOff::default(),
         },
         provers: provers::Config::new(any, [].into()),
         http: any,
@@ -231,7 +230,6 @@ fn settings(params: &NodeParams, directory: &Path, other: Option<SocketAddr>, mo
         first: other.is_none(),
         progress: tokio::sync::watch::channel(None).0,
         die_at: None,
-        lie: None,
     }
 }
 
