@@ -157,7 +157,7 @@ pub async fn run(
     let mut sync = sync::Config::new(params.timing.clone(), net.own().0);
     // One that begins anew, or has others to ask, has to hear first what they know.
     sync.alone_ms = (first && alone).then_some(0);
-    let (timing, keys) = (params.timing.clone(), signers.clone());
+    let (timing, round_ms, keys) = (params.timing.clone(), params.consensus.round_ms, signers.clone());
     let mut node = Node::new(Config {
         verifier: Verifier::new(params.genesis_id),
         params,
@@ -177,7 +177,7 @@ pub async fn run(
     tokio::spawn(inputs::from_checker(checker_events, net.clone(), events.clone()));
     tokio::spawn(inputs::from_provers(prover_events, events.clone()));
     // The shortest of a network's times are a few ticks long.
-    let tick = Duration::from_millis((timing.layer_ms / 5).clamp(20, 500));
+    let tick = Duration::from_millis((timing.layer_ms / 5).min(round_ms / 5).clamp(20, 500));
     tokio::spawn(inputs::from_clock(tick, events.clone()));
     let stopper = events.clone();
     tokio::spawn(async move {

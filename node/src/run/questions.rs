@@ -161,3 +161,35 @@ fn metrics(status: &Status, hands: &Hands) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::{Applied, Memory, Write};
+    use crate::block::Reward;
+    use crate::codec::encode;
+    use crate::ids::{Address, Opinion, StateRoot};
+
+    #[test]
+    fn final_layers_are_told_in_order_and_no_more_than_wanted() {
+        let mut archive = Memory::default();
+        let reward = Reward { coinbase: Address([1; 24]), weight: 5 };
+        let layer = Layer(21);
+        let block = Block { layer, height: 1, rewards: vec![reward], atxs: vec![], revoked: vec![], txs: vec![] };
+        archive.write(Write::Block { id: block.id(), layer, bytes: encode(&block) });
+        for (i, block) in [(20, None), (21, Some(block.id())), (22, None)] {
+            let applied = Applied { block, root: StateRoot([i as u8; 32]), opinion: Opinion([0; 32]) };
+            archive.write(Write::Applied { layer: Layer(i), applied });
+        }
+        let layers = |from, limit| final_layers(&archive, Layer(from), limit).unwrap();
+        let numbers = |from, limit| layers(from, limit).iter().map(|layer| layer.layer).collect::<Vec<_>>();
+        assert_eq!(numbers(20, 9), [20, 21, 22]);
+        assert_eq!(numbers(20, 2), [20, 21]);
+        assert_eq!(numbers(22, 9), [22]);
+        assert!(numbers(23, 9).is_empty() && numbers(20, 0).is_empty());
+        let told = &layers(20, 2);
+        assert_eq!((&told[0].block, told[0].paid), (&None, 0));
+        assert_eq!((&told[1].block, told[1].paid), (&Some(block.id().to_string()), 1));
+        assert_eq!(told[1].root, StateRoot([21; 32]).to_string());
+    }
+}

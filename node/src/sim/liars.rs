@@ -13,11 +13,14 @@ use super::rng::Rng;
 use crate::signature::Signer;
 use crate::source::Topic;
 
-/// What contradicts an own message; `None` where that is not of this signer, or can't be. For liars among real nodes.
+/// What contradicts an own message, so that both together prove it; `None` where that is not of this signer, or can't be.
+/// For liars among real nodes.
 pub(crate) fn contradiction(signer: &Signer, topic: Topic, bytes: &[u8]) -> Option<Vec<u8>> {
-    let hash = blake3::hash(bytes);
-    let mut rng = Rng::new(0, "contradiction", hash.as_bytes().iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
-    other(signer, &mut rng, topic, bytes).map(|(other, _)| other)
+    // Some draws make what nobody would take.
+    (0..16).find_map(|seed| {
+        let (other, guilt) = other(signer, &mut Rng::new(seed, "contradiction", bytes.len() as u64), topic, bytes)?;
+        guilt.map(|_| other)
+    })
 }
 
 /// Another message that contradicts the first, and what it proves if both are good by themselves.

@@ -112,23 +112,23 @@ async fn connections_are_limited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_cut_off_comes_back_afterwards() {
     let now_ms = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-    let mut here = Node::start(|_| {}).await;
+    let here = Node::start(|_| {}).await;
     let bystander = Node::start(|config| config.bootstrap = vec![here.at()]).await;
     let (from_ms, to_ms) = (now_ms() + 1000, now_ms() + 2500);
     let peers = BTreeSet::from([here.net.own()]);
-    let there = Node::start(|config| {
+    let mut there = Node::start(|config| {
         config.bootstrap = vec![here.at()];
         config.cut_off = CutOff { peers, from_ms, to_ms };
     })
     .await;
-    let own = there.net.own();
+    let other = here.net.own();
     let mut came_or_went = async |up: bool| {
         let wanted = |event| match event {
-            NetEvent::PeerUp(peer) => (peer == own && up).then(now_ms),
-            NetEvent::PeerDown(peer) => (peer == own && !up).then(now_ms),
+            NetEvent::PeerUp(peer) => (peer == other && up).then(now_ms),
+            NetEvent::PeerDown(peer) => (peer == other && !up).then(now_ms),
             _ => None,
         };
-        here.until(wanted).await
+        there.until(wanted).await
     };
     assert!(came_or_went(true).await < from_ms);
     let gone = came_or_went(false).await;

@@ -21,8 +21,10 @@ use super::process::Process;
 use crate::cmd::run::Started;
 use crate::cmd::{agent, ask};
 
-/// From the last child's start to genesis.
+/// From the start of the children to genesis, and for each node.
 const LEAD_MS: u64 = 4000;
+/// The children start one after the other, and all provers work at once on their first proof.
+const LEAD_MS_EACH: u64 = 1500;
 /// Sequential steps of a round's PoET: a moment's work, and a few dozen ticks.
 const POET_LEAVES: u64 = 1 << 16;
 
@@ -102,8 +104,7 @@ impl Network {
         new_file(&directory.join("post.toml"), &params.post.to_toml())?;
         let peers: Vec<_> = (0..plan.nodes).map(|i| make_peer(plan, i)).collect::<Result<_>>()?;
         let miners: Vec<_> = (0..plan.nodes).map(|i| make_miner(plan, &params, i)).collect::<Result<_>>()?;
-        // The children start one after the other.
-        params.timing.genesis = Time(now_ms() + LEAD_MS + 500 * u64::from(plan.nodes));
+        params.timing.genesis = Time(now_ms() + LEAD_MS + LEAD_MS_EACH * u64::from(plan.nodes));
         new_file(&directory.join("network.toml"), &params.to_toml()?)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let poet = runtime.block_on(start_poet(&params, directory))?;

@@ -1,9 +1,10 @@
 //! Whether all nodes have the same final layers, and the same was paid.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use node::ids::Layer;
+use node::status::EpochStatus;
 use serde::Serialize;
 
 use super::{Course, Track, short};
@@ -27,6 +28,8 @@ pub(in super::super) struct Summary {
     /// From a layer's start until a node had it final: half of the times are shorter.
     finality_ms_median: Option<u64>,
     finality_ms_max: Option<u64>,
+    /// What a node says about the last epochs: one whose prover had no time for a proof has no ATX in it.
+    epochs: Vec<EpochStatus>,
     nodes: Vec<NodeSummary>,
 }
 
@@ -78,6 +81,10 @@ impl Course {
             empty,
             finality_ms_median: times.get(times.len() / 2).copied(),
             finality_ms_max: times.last().copied(),
+            epochs: self
+                .wanted()
+                .find_map(|(_, track)| Some(track.status.as_ref()?.epochs.clone()))
+                .unwrap_or_default(),
             nodes: self.tracks.iter().enumerate().map(of_node).collect(),
         }
     }
@@ -120,18 +127,26 @@ impl Course {
 
     /// What was final for those that were killed must have stayed so.
     fn differing(&self, problems: &mut Vec<String>) {
+        let mut differ = Vec::new();
         for layer in self.layers.start.0..self.layers.end.0 {
-            let honest = self.tracks.iter().filter(|track| track.lie.is_none());
-            let known = honest.filter_map(|track| track.layers.get(&layer));
-            let views: BTreeSet<_> = known.map(|known| (&known.block, &known.root)).collect();
+            let mut views = BTreeMap::<_, Vec<String>>::new();
+            for (i, track) in self.tracks.iter().enumerate().filter(|(_, track)| track.lie.is_none()) {
+                if let Some(known) = track.layers.get(&layer) {
+                    views.entry((&known.block, &known.root)).or_default().push(i.to_string());
+                }
+            }
             if views.len() > 1 {
-                let show = |(block, root): &(&Option<String>, &String)| {
-                    format!("{} {}", block.as_ref().map_or("empty", |block| short(block)), short(root))
-                };
-                let views: Vec<String> = views.iter().map(show).collect();
-                problems.push(format!("the nodes differ in layer {layer}: {}", views.join(", ")));
+                differ.push((layer, views));
             }
         }
+        let Some((layer, views)) = differ.first() else { return };
+        let show = |((block, root), nodes): (&(&Option<String>, &String), &Vec<String>)| {
+            let block = block.as_ref().map_or("no block", |block| short(block));
+            format!("{block}, state {} on {}", short(root), nodes.join(" "))
+        };
+        let views: Vec<String> = views.iter().map(show).collect();
+        let count = differ.len();
+        problems.push(format!("the nodes differ in {count} layers, first in layer {layer}: {}", views.join("; ")));
     }
 
     fn emptiness(&self, problems: &mut Vec<String>) {
@@ -191,6 +206,9 @@ impl Summary {
         lines.push(format!("{} of {} layers have a block{empty}", self.blocks, self.layers));
         if let (Some(median), Some(max)) = (self.finality_ms_median, self.finality_ms_max) {
             lines.push(format!("final {median} ms after a layer's start (median), {max} ms at most"));
+        }
+        for EpochStatus { epoch, atxs, weight } in &self.epochs {
+            lines.push(format!("epoch {epoch}: {atxs} ATXs, weight {weight}"));
         }
         for NodeSummary { node, killed_in, .. } in &self.nodes {
             lines.extend(killed_in.map(|layer| format!("node {node} was killed in layer {layer}")));
