@@ -19,8 +19,8 @@ use super::network::{Network, now_ms};
 
 /// Nodes are asked so often.
 const POLL: Duration = Duration::from_millis(300);
-/// So many layers after the last one it must be final.
-const PATIENCE: u32 = 20;
+/// So many layers after the last one it must be final: where nearly a third is lost it takes long.
+const PATIENCE: u32 = 40;
 
 /// What is to happen.
 #[derive(Clone, Debug)]
