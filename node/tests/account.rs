@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use node::codec::decode;
 use node::ids::GenesisId;
 use node::signature::Verifier;
-use node::status::{AccountStatus, Submission, Submitted};
+use node::status::{AccountStatus, AgreementStatus, Submission, Submitted};
 use node::transaction::Transaction;
 use node::wallet::{Cost, Wallet};
 use serde_json::{Value, json};
@@ -61,7 +61,8 @@ struct Mock {
 fn status() -> Value {
     json!({
         "version": "0", "genesis_id": GENESIS.to_string(), "peer": "", "now_ms": 0, "epoch": 1, "layer": 1, "synced": true,
-        "sync": { "have": 0, "of": 0 }, "peers": 0, "frauds": 0, "parked": 0, "epochs": [], "smeshing": []
+        "sync": { "have": 0, "of": 0 }, "peers": 0, "frauds": 0, "parked": 0, "epochs": [],
+        "agreement": AgreementStatus::default(), "smeshing": []
     })
 }
 

@@ -30,6 +30,18 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// How many things there are, and the bytes of their encodings.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let frauds = self.frauds.values().map(|kept| kept.bytes.len());
+        let atxs = self.atxs.values().map(|kept| kept.bytes.len()).chain(frauds);
+        let others = [&self.ballots, &self.contents].into_iter().flat_map(BTreeMap::values).map(Vec::len);
+        let blocks = self.blocks.values().chain(self.transactions.values()).chain(self.poets.values()).map(Vec::len);
+        let small = self.opinions.values().chain(self.ledger.values()).map(Vec::len);
+        let all = atxs.chain(others).chain(blocks).chain(small);
+        all.fold((0, 0), |(things, bytes), len| (things + 1, bytes + len))
+    }
+
     /// Keeps something.
     pub fn write(&mut self, write: Write) {
         match write {

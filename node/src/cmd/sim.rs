@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Layers, after the two epochs in which nobody has weight yet
     #[arg(long, value_name = "L", default_value_t = 40, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     layers: u32,
+    /// How long a layer lasts, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    layer_s: u32,
     /// What goes wrong: none, all, or some of latency,loss,partition,skew,crash,late,stop
     #[arg(long, value_name = "LIST", default_value = "none")]
     faults: Faults,
@@ -111,6 +114,7 @@ fn settings(args: &Args) -> Settings {
     Settings {
         nodes: args.nodes,
         layers: args.layers,
+        layer_s: args.layer_s,
         faults: args.faults.clone(),
         dishonest: args.dishonest,
         twins: args.twins,

@@ -67,6 +67,12 @@ impl Node {
         self.consensus.ledger().totals()
     }
 
+    /// What it remembers of agreement: ballots, votes, ballots that wait.
+    #[must_use]
+    pub fn agreement_size(&self) -> (usize, usize, usize) {
+        self.consensus.size()
+    }
+
     /// What it tells about itself; what only the shell knows is left empty.
     #[must_use]
     pub fn status(&self, now: Time) -> Status {

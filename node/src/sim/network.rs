@@ -207,8 +207,9 @@ impl Network {
             if heard[to] || !audience.has(to) || !self.reaches(from, to) || self.rng.chance(self.loss_permille) {
                 continue;
             }
+            // By the message's bytes it would depend on its signature.
+            let first = self.rng.below(self.neighbours[to].len().max(1) as u64) as usize;
             let near = &self.neighbours[to];
-            let first = (usize::from(message.hash.0[0]) + to) % near.len().max(1);
             let by = if near.contains(&from) {
                 Some(from)
             } else {

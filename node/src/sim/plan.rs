@@ -274,6 +274,20 @@ fn params(settings: &Settings, seed: u64) -> NodeParams {
         ..NodeParams::devnet(GENESIS)
     };
     params.rewards.rule = settings.rule;
+    let NodeParams { timing, consensus, .. } = &mut params;
+    let times = [
+        &mut timing.layer_ms,
+        &mut timing.poet_phase_shift_ms,
+        &mut timing.poet_cycle_gap_ms,
+        &mut timing.delta_ms,
+        &mut consensus.preround_ms,
+        &mut consensus.round_ms,
+        &mut consensus.beacon_proposals_ms,
+        &mut consensus.beacon_round_ms,
+    ];
+    for ms in times {
+        *ms = *ms * u64::from(settings.layer_s) / 10;
+    }
     params
 }
 

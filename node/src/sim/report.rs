@@ -80,6 +80,10 @@ pub struct Report {
     pub digest: [u8; 32],
     /// Over all final layers, their blocks and accounts.
     pub decisions: [u8; 32],
+    /// The most that a node remembers of agreement at the end: ballots, votes, ballots that wait.
+    pub remembered: (usize, usize, usize),
+    /// The most that a node keeps on disk at the end: things, and their bytes.
+    pub kept: (usize, usize),
     /// How many nodes there were.
     pub nodes: usize,
     /// How many of them lied.

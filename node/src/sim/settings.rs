@@ -122,6 +122,8 @@ pub struct Settings {
     pub nodes: u32,
     /// Layers after the first two epochs, in which nobody has weight yet.
     pub layers: u32,
+    /// How long a layer lasts, in seconds; all of the network's times are in proportion.
+    pub layer_s: u32,
     /// What may go wrong.
     pub faults: Faults,
     /// At most so much of the weight is with liars and nodes that stop, in percent.
@@ -140,6 +142,7 @@ impl Default for Settings {
         Self {
             nodes: 50,
             layers: 40,
+            layer_s: 10,
             faults: Faults::none(),
             dishonest: 0,
             twins: false,

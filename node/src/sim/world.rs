@@ -26,8 +26,8 @@ use crate::source::{MessageHash, Source, Topic};
 use crate::time::Time;
 use crate::wire::Request;
 
-/// From one of a node's ticks to the next: a fourth of a Hare round.
-const TICK_MS: u64 = 200;
+/// So many ticks of a node's are in one of Hare's rounds.
+const TICKS_A_ROUND: u64 = 4;
 /// Who asks in vain knows it after so long.
 const TIMEOUT_MS: u64 = 3_000;
 
@@ -114,6 +114,11 @@ impl World {
         world
     }
 
+    /// From one of a node's ticks to the next.
+    fn tick_ms(&self) -> u64 {
+        (self.plan.params.consensus.round_ms / TICKS_A_ROUND).max(1)
+    }
+
     /// Puts what the plan says into the queue.
     fn foretell(&mut self) {
         let plan = self.plan.clone();
@@ -164,6 +169,12 @@ impl World {
         self.report()
     }
 
+    /// The most that a node remembers of agreement: ballots, votes, ballots that wait.
+    fn remembered(&self) -> (usize, usize, usize) {
+        let sizes = self.members.iter().filter_map(|member| member.node.as_ref()).map(|node| node.agreement_size());
+        sizes.fold((0, 0, 0), |most, size| (most.0.max(size.0), most.1.max(size.1), most.2.max(size.2)))
+    }
+
     fn report(self) -> Report {
         let summary = self.judge.summary();
         Report {
@@ -171,6 +182,8 @@ impl World {
             digest: self.digest.value(),
             nodes: self.members.len(),
             decisions: self.judge.decisions(),
+            remembered: self.remembered(),
+            kept: self.members.iter().map(|member| member.disk.archive().size()).max().unwrap_or_default(),
             liars: self.members.iter().filter(|member| !member.is_honest()).count(),
             final_layers: summary.final_layers,
             empty_layers: summary.empty_layers,
@@ -194,7 +207,7 @@ impl World {
             Event::LayerEnds(layer) => self.judge.after_layer(self.now, layer, &self.members),
             Event::Tick(i, life) => {
                 if self.is_alive(i, life) {
-                    self.after(TICK_MS, Event::Tick(i, life));
+                    self.after(self.tick_ms(), Event::Tick(i, life));
                     self.step(i, Input::Tick, Work::Tick, meter);
                 }
             }
@@ -241,7 +254,7 @@ impl World {
         self.members[i].steady_since = self.now;
         let life = self.members[i].life;
         // Not all in the same moment.
-        self.after((i as u64 * 37) % TICK_MS, Event::Tick(i, life));
+        self.after((i as u64 * 37) % self.tick_ms(), Event::Tick(i, life));
         if let (Some(units), Some(signer)) = (self.members[i].plan.units, &self.members[i].signer) {
             let metadata = miner::metadata(&self.plan.params, signer.node_id(), units);
             self.step(i, Input::Prover(ProverEvent::Registered(metadata)), Work::Other, meter);

@@ -236,7 +236,7 @@ fn what_is_no_message() {
     assert_eq!(node.hear_bytes(starts(0), encode(&wrong)), (Verdict::Reject, Why::Unsound));
     let mut wrong = good.clone();
     wrong.proof.0[0] ^= 1;
-    assert_eq!(node.hear_bytes(starts(0), encode(&wrong)), (Verdict::Reject, Why::NotDrawn));
+    assert_eq!(node.hear_bytes(starts(0), encode(&wrong)), (Verdict::Ignore, Why::NotDrawn));
     let mut wrong = good.clone();
     wrong.layer = LAYER.next();
     wrong.sign(&signer(1));

@@ -75,6 +75,11 @@ pub(super) fn stats(report: &Report, watch: &Stopwatch) -> String {
         sum.received_bytes += traffic.received_bytes;
     }
     lines.extend(all.iter().map(|(topic, traffic)| row("all", *topic, traffic)));
+    let (ballots, votes, waiting) = report.remembered;
+    let (things, bytes) = report.kept;
+    lines.push(format!(
+        "  a node remembers {ballots} ballots, {votes} votes, {waiting} that wait; keeps {things} things, {bytes} bytes"
+    ));
     lines.push("  work             times     seconds   µs each   ms a node".into());
     for (work, (times, spent)) in watch.spent() {
         let seconds = spent.as_secs_f64();
@@ -86,7 +91,7 @@ pub(super) fn stats(report: &Report, watch: &Stopwatch) -> String {
 
 /// What to type to see a seed again.
 pub(super) fn command(settings: &Settings, seed: u64) -> String {
-    let Settings { nodes, layers, faults, dishonest, twins, rule, keys } = settings;
+    let Settings { nodes, layers, layer_s, faults, dishonest, twins, rule, keys } = settings;
     let rule = if matches!(rule, RewardRule::Classical) { "classical" } else { "linear" };
     let keys = match keys {
         Keys::Hash => "hash",
@@ -95,7 +100,7 @@ pub(super) fn command(settings: &Settings, seed: u64) -> String {
     };
     let twins = if *twins { " --twins" } else { "" };
     format!(
-        "post-node sim --seeds {seed} --nodes {nodes} --layers {layers} --faults {faults} --dishonest {dishonest} --rule \
+        "post-node sim --seeds {seed} --nodes {nodes} --layers {layers} --layer-s {layer_s} --faults {faults} --dishonest {dishonest} --rule \
          {rule} --crypto {keys}{twins}"
     )
 }
