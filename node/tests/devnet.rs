@@ -61,7 +61,9 @@ fn all_agree_though_one_is_killed_in_every_phase() {
     }
 }
 
+/// Minutes, and no other devnet beside it: `cargo test --workspace --test devnet -- --ignored --test-threads=1`.
 #[test]
+#[ignore = "takes minutes"]
 fn layers_are_the_same_everywhere_though_the_network_was_cut_and_one_comes_late() {
     let (success, summary) =
         devnet(&["--nodes", "4", "--layers", "6", "--seed", "2", "--partition", "2/2:1..3", "--late"]);
@@ -75,7 +77,7 @@ fn layers_are_the_same_everywhere_though_the_network_was_cut_and_one_comes_late(
     }
 }
 
-/// Minutes, and more processes than a small machine likes: `cargo test --test devnet -- --ignored`.
+/// As above.
 #[test]
 #[ignore = "takes minutes"]
 fn every_kind_of_two_words_convicts() {
