@@ -181,11 +181,11 @@ impl Ballot {
 }
 
 impl Proposal {
-    /// The rules that need nothing else, and the signature.
+    /// Whether the content is in order, and the one that the ballot names.
     ///
     /// # Errors
     /// [`BallotError`].
-    pub fn check(&self, verifier: &Verifier) -> Result<(), BallotError> {
+    pub fn check_content(&self) -> Result<(), BallotError> {
         let ascend = |ids: &[AtxId]| ids.windows(2).all(|pair| pair[0] < pair[1]);
         if !ascend(&self.content.atxs) || !ascend(&self.content.revoked) {
             return Err(BallotError::Order);
@@ -193,6 +193,15 @@ impl Proposal {
         if self.content.hash() != self.ballot.content {
             return Err(BallotError::Content);
         }
+        Ok(())
+    }
+
+    /// The rules that need nothing else, and the signature.
+    ///
+    /// # Errors
+    /// [`BallotError`].
+    pub fn check(&self, verifier: &Verifier) -> Result<(), BallotError> {
+        self.check_content()?;
         self.ballot.check(verifier)
     }
 }

@@ -38,6 +38,8 @@ pub mod beacon;
 pub mod hare;
 pub mod tortoise;
 
+pub mod ledger;
+
 pub mod mempool;
 
 pub mod wallet;
@@ -53,8 +55,6 @@ pub mod reconcile;
 pub mod sync;
 
 pub mod layers;
-
-pub mod ledger;
 
 pub mod consensus;
 

@@ -72,18 +72,12 @@ impl Consensus {
     }
 
     pub(super) fn take_proposal(&mut self, step: &mut Step<'_>, proposal: Proposal, source: Source) {
-        let Proposal { ballot, content } = proposal;
-        let id = ballot.id();
-        let ascend = content.atxs.is_sorted_by(|a, b| a < b) && content.revoked.is_sorted_by(|a, b| a < b);
-        if content.hash() != ballot.content || !ascend {
-            self.verdict(
-                step,
-                source,
-                Verdict::Reject,
-                "another content than the ballot names, or out of order".into(),
-            );
+        let id = proposal.ballot.id();
+        if let Err(why) = proposal.check_content() {
+            self.verdict(step, source, Verdict::Reject, why.to_string());
             return self.queue.push_back(Inner::Layers(layers::Input::Settled(Thing::Proposal(id))));
         }
+        let Proposal { ballot, content } = proposal;
         self.queue.push_back(Inner::Ballot { id, ballot: Box::new(ballot), content: Some(content), source });
     }
 

@@ -1,6 +1,5 @@
 //! What an own ballot says.
 
-use super::opinions::Opinions;
 use super::{Counted, START, Tortoise};
 use crate::ballot::{LayerVote, MAX_DIFFERENCES, Vote};
 use crate::ids::{BallotId, Layer, Opinion};
@@ -88,7 +87,7 @@ impl Tortoise {
             }
             last = Some((*at, *said));
             let enough = best.as_ref().map_or(MAX_DIFFERENCES, |(_, differences)| differences.len().saturating_sub(1));
-            if let Some(differences) = differences_within(&self.opinions, *said, *at, opinion, enough) {
+            if let Some(differences) = self.opinions.differences(*said, *at, opinion, enough) {
                 let none = differences.is_empty();
                 best = Some((*id, differences));
                 if none {
@@ -102,14 +101,4 @@ impl Tortoise {
         }
         best.map(|(id, differences)| (Some(id), differences)).or_else(from_start)
     }
-}
-
-fn differences_within(
-    opinions: &Opinions,
-    base: Opinion,
-    base_layer: Layer,
-    own: Opinion,
-    most: usize,
-) -> Option<Vec<LayerVote>> {
-    opinions.differences(base, base_layer, own, most)
 }
