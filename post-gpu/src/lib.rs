@@ -142,45 +142,40 @@ const DRIVERS: &[Driver] = &[
     Driver { api: Api::OpenCl, devices: opencl::devices, open: opencl::open },
 ];
 
-/// Lists every device, within five seconds. The id of a device is the same in every run, as long as no card comes or goes.
+/// Lists every device, within five seconds an API. The id of a device is the same in every run, as long as no card comes or goes.
 #[must_use]
 pub fn devices() -> Found {
     before_any_driver();
-    // All APIs at once, each on a thread of its own: a broken driver may hang or panic.
-    let lists: Vec<_> = DRIVERS
-        .iter()
-        .map(|driver| {
-            let (told, list) = mpsc::channel();
-            let devices = driver.devices;
-            let started = std::thread::Builder::new()
-                .name(format!("list-{}", driver.api.name()))
-                .spawn(move || drop(told.send(devices())));
-            (driver.api, started.map(|_| list))
-        })
-        .collect();
-    let end = std::time::Instant::now() + LIST_LIMIT;
     let mut found = Found::default();
-    for (api, list) in lists {
-        let left = end.saturating_duration_since(std::time::Instant::now());
-        let listed = match list {
-            Ok(list) => list.recv_timeout(left).map_err(|e| match e {
-                mpsc::RecvTimeoutError::Timeout => "its driver did not answer within 5 seconds".to_owned(),
-                mpsc::RecvTimeoutError::Disconnected => "its driver failed while it listed its devices".to_owned(),
-            }),
-            Err(e) => Err(format!("no thread to ask it: {e}")),
-        };
-        match listed {
+    // One API after the other: PoCL sets a variable of the environment while it starts, and drivers read the environment at
+    // that very time, which no lock protects. Each on a thread of its own: a broken driver may hang or panic.
+    for driver in DRIVERS {
+        match listed(driver) {
             Ok((devices, absent)) => {
                 found.devices.extend(devices);
                 found.absent.extend(absent);
             }
             Err(reason) => {
                 let cure = "update or reinstall the card's driver, and start the machine anew".to_owned();
-                found.absent.push(Absent { api, reason, cure });
+                found.absent.push(Absent { api: driver.api, reason, cure });
             }
         }
     }
     found
+}
+
+/// What the driver lists, unless it fails or doesn't answer in time.
+fn listed(driver: &Driver) -> Result<(Vec<Facts>, Option<Absent>), String> {
+    let (told, list) = mpsc::channel();
+    let devices = driver.devices;
+    std::thread::Builder::new()
+        .name(format!("list-{}", driver.api.name()))
+        .spawn(move || drop(told.send(devices())))
+        .map_err(|e| format!("no thread to ask it: {e}"))?;
+    list.recv_timeout(LIST_LIMIT).map_err(|e| match e {
+        mpsc::RecvTimeoutError::Timeout => format!("its driver did not answer within {} seconds", LIST_LIMIT.as_secs()),
+        mpsc::RecvTimeoutError::Disconnected => "its driver failed while it listed its devices".to_owned(),
+    })
 }
 
 /// Opens the device `id`, one that [`devices`] lists, and lets it compute a few labels and hits that are compared with the
