@@ -328,6 +328,10 @@ impl Consensus {
         if !atxs.is_empty() {
             step.out.push(Effect::FetchAtxs { atxs, from: None });
         }
+        // Nobody may have had it when it was asked for; until it is here, all that builds on it waits.
+        for (base, from) in self.parked.bases() {
+            self.want(Thing::Ballot(base), from);
+        }
         step.out.push(Effect::Persist(vec![Write::Forget { before: remembered }]));
     }
 

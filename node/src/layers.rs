@@ -397,9 +397,10 @@ impl Layers {
         None
     }
 
-    /// Begins a pass when it is time for one, with whom none was begun for the longest time.
+    /// Begins a pass when it is time for one, with whom none was begun for the longest time. While something has no verdict
+    /// a pass can't show that nothing is missing; but it may find what that waits for.
     fn begin(&mut self, now: Time) {
-        if self.pass.is_some() || !self.deliveries.is_empty() {
+        if self.pass.is_some() || !(self.synced || self.deliveries.is_empty()) {
             return;
         }
         let seed = self.config.seed;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ballot::{Ballot, Content};
 use crate::ids::{AtxId, BallotId, Layer};
-use crate::source::Source;
+use crate::source::{Peer, Source};
 
 /// No more ballots wait; the oldest layer's give way.
 const MAX_PARKED: usize = 4096;
@@ -75,6 +75,17 @@ impl Parked {
     /// The ATXs that are waited for.
     pub(super) fn atxs(&self) -> BTreeSet<AtxId> {
         self.needs.iter().filter_map(|(need, _)| if let Need::Atx(id) = need { Some(*id) } else { None }).collect()
+    }
+
+    /// Bases that are waited for and don't wait themselves, each with who gave a ballot that waits for it.
+    pub(super) fn bases(&self) -> BTreeMap<BallotId, Option<Peer>> {
+        let missing = |(need, id): &(Need, BallotId)| match need {
+            Need::Base(base) if !self.has(*base) => {
+                Some((*base, self.waiting.get(id).and_then(|(_, waiting)| waiting.source.peer())))
+            }
+            _ => None,
+        };
+        self.needs.iter().filter_map(missing).collect()
     }
 
     /// Whether a ballot waits for this one.

@@ -188,3 +188,23 @@ fn a_run_is_repeatable() {
     };
     assert_eq!(run(), run());
 }
+
+/// A ballot waits for something, maybe for ever; the node goes on comparing, and may find what that is.
+#[test]
+fn what_waits_does_not_end_comparing() {
+    let all = network(0..20);
+    let mut world = World::new(20);
+    world.archive = all.clone();
+    for i in 1..4 {
+        world.serve(i, all.clone(), honest());
+    }
+    assert!(world.run(20_000, |world| world.layers.is_synced()));
+    let waits = crate::things::keep(&mut world.servers.get_mut(&peer(2)).unwrap().archive, 19, 99, None);
+    world.waiting.insert(Thing::Ballot(waits));
+    assert!(world.run(5_000, |world| world.delivered.contains(&(peer(2), Thing::Ballot(waits)))));
+    let other = crate::things::keep(&mut world.servers.get_mut(&peer(3)).unwrap().archive, 19, 98, None);
+    assert!(world.run(5_000, |world| world.archive.ballot(other).unwrap().is_some()));
+    // It is not fetched again meanwhile.
+    world.run(20_000, |_| false);
+    assert_eq!(world.delivered.len(), 2);
+}

@@ -63,6 +63,8 @@ pub(crate) struct World {
     count: u64,
     /// These are never accepted.
     pub(crate) refused: BTreeSet<Thing>,
+    /// Nothing is said about these.
+    pub(crate) waiting: BTreeSet<Thing>,
     /// Whether a ballot is accepted only when its base is there.
     pub(crate) strict: bool,
     unjudged: usize,
@@ -112,6 +114,7 @@ impl World {
             queue: BTreeMap::new(),
             count: 0,
             refused: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             strict: true,
             unjudged: 0,
             delivered: Vec::new(),
@@ -187,6 +190,9 @@ impl World {
                 self.unjudged += 1;
                 assert!(self.unjudged <= MAX_UNJUDGED + 512);
                 self.delivered.push((peer, thing));
+                if self.waiting.contains(&thing) {
+                    return;
+                }
                 let good = !self.refused.contains(&thing) && self.keep(&thing, bytes);
                 self.after(5, if good { Input::Have(thing) } else { Input::Settled(thing) });
             }
