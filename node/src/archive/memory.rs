@@ -30,16 +30,25 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// How many things there are, and the bytes of their encodings.
+    /// How many things of each kind there are, and the bytes of their encodings.
     #[must_use]
-    pub fn size(&self) -> (usize, usize) {
-        let frauds = self.frauds.values().map(|kept| kept.bytes.len());
-        let atxs = self.atxs.values().map(|kept| kept.bytes.len()).chain(frauds);
-        let others = [&self.ballots, &self.contents].into_iter().flat_map(BTreeMap::values).map(Vec::len);
-        let blocks = self.blocks.values().chain(self.transactions.values()).chain(self.poets.values()).map(Vec::len);
-        let small = self.opinions.values().chain(self.ledger.values()).map(Vec::len);
-        let all = atxs.chain(others).chain(blocks).chain(small);
-        all.fold((0, 0), |(things, bytes), len| (things + 1, bytes + len))
+    pub fn sizes(&self) -> Vec<(&'static str, usize, usize)> {
+        fn sum<'a>(of: impl Iterator<Item = &'a Vec<u8>>) -> (usize, usize) {
+            of.fold((0, 0), |(things, bytes), encoding| (things + 1, bytes + encoding.len()))
+        }
+        let kept = [("ATXs", sum(self.atxs.values().map(|kept| &kept.bytes)))];
+        let frauds = [("frauds", sum(self.frauds.values().map(|kept| &kept.bytes)))];
+        let others = [
+            ("PoETs", sum(self.poets.values())),
+            ("ballots", sum(self.ballots.values())),
+            ("contents", sum(self.contents.values())),
+            ("blocks", sum(self.blocks.values())),
+            ("transactions", sum(self.transactions.values())),
+            ("votes", sum(self.opinions.values())),
+            ("ledger", sum(self.ledger.values())),
+        ];
+        let all = kept.into_iter().chain(frauds).chain(others);
+        all.map(|(kind, (things, bytes))| (kind, things, bytes)).collect()
     }
 
     /// Keeps something.

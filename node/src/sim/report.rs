@@ -82,8 +82,10 @@ pub struct Report {
     pub decisions: [u8; 32],
     /// The most that a node remembers of agreement at the end: ballots, votes, ballots that wait.
     pub remembered: (usize, usize, usize),
-    /// The most that a node keeps on disk at the end: things, and their bytes.
-    pub kept: (usize, usize),
+    /// What a node keeps on disk at the end, the one that keeps the most: kinds, how many of each, and their bytes.
+    pub kept: Vec<(&'static str, usize, usize)>,
+    /// In how many milliseconds after a layer's beginning honest nodes had the block that Hare agreed on, and how often.
+    pub agreed: BTreeMap<u64, u64>,
     /// How many nodes there were.
     pub nodes: usize,
     /// How many of them lied.

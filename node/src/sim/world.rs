@@ -76,6 +76,7 @@ pub(super) struct World {
     /// Whether there is anybody whose messages have to be handed on.
     some_lie: bool,
     traffic: BTreeMap<(u32, Topic), Traffic>,
+    agreed: BTreeMap<u64, u64>,
     steps: u64,
     digest: Digest,
 }
@@ -106,6 +107,7 @@ impl World {
             crypto,
             looked_at: BTreeMap::new(),
             traffic: BTreeMap::new(),
+            agreed: BTreeMap::new(),
             steps: 0,
             digest: Digest::default(),
             plan,
@@ -175,6 +177,12 @@ impl World {
         sizes.fold((0, 0, 0), |most, size| (most.0.max(size.0), most.1.max(size.1), most.2.max(size.2)))
     }
 
+    /// What the node keeps that keeps the most.
+    fn kept(&self) -> Vec<(&'static str, usize, usize)> {
+        let kept = self.members.iter().map(|member| member.disk.archive().sizes());
+        kept.max_by_key(|kinds| kinds.iter().map(|(_, _, bytes)| bytes).sum::<usize>()).unwrap_or_default()
+    }
+
     fn report(self) -> Report {
         let summary = self.judge.summary();
         Report {
@@ -183,7 +191,8 @@ impl World {
             nodes: self.members.len(),
             decisions: self.judge.decisions(),
             remembered: self.remembered(),
-            kept: self.members.iter().map(|member| member.disk.archive().size()).max().unwrap_or_default(),
+            kept: self.kept(),
+            agreed: self.agreed,
             liars: self.members.iter().filter(|member| !member.is_honest()).count(),
             final_layers: summary.final_layers,
             empty_layers: summary.empty_layers,

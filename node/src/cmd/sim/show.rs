@@ -76,10 +76,10 @@ pub(super) fn stats(report: &Report, watch: &Stopwatch) -> String {
     }
     lines.extend(all.iter().map(|(topic, traffic)| row("all", *topic, traffic)));
     let (ballots, votes, waiting) = report.remembered;
-    let (things, bytes) = report.kept;
-    lines.push(format!(
-        "  a node remembers {ballots} ballots, {votes} votes, {waiting} that wait; keeps {things} things, {bytes} bytes"
-    ));
+    lines.push(format!("  a node remembers {ballots} ballots, {votes} votes, {waiting} that wait"));
+    let kept = report.kept.iter().map(|(kind, things, bytes)| format!("{things} {kind} ({bytes} B)"));
+    lines.push(format!("  a node keeps {}", kept.collect::<Vec<_>>().join(", ")));
+    lines.extend(agreement(&report.agreed));
     lines.push("  work             times     seconds   µs each   ms a node".into());
     for (work, (times, spent)) in watch.spent() {
         let seconds = spent.as_secs_f64();
@@ -87,6 +87,24 @@ pub(super) fn stats(report: &Report, watch: &Stopwatch) -> String {
         lines.push(format!("  {:<12} {times:>9} {seconds:>11.3} {each:>9.2} {a_node:>11.2}", work.name()));
     }
     lines.join("\n")
+}
+
+/// When honest nodes had the block that Hare agreed on.
+fn agreement(agreed: &BTreeMap<u64, u64>) -> Option<String> {
+    let all: u64 = agreed.values().sum();
+    let after = |permille: u64| {
+        let mut left = (all * permille).div_ceil(1000);
+        let reached = agreed.iter().find(|(_, times)| {
+            left = left.saturating_sub(**times);
+            left == 0
+        });
+        reached.map(|(ms, _)| *ms as f64 / 1000.0)
+    };
+    let (half, most, last) = (after(500)?, after(990)?, after(1000)?);
+    Some(format!(
+        "  Hare's block was there {half:.1} s after its layer's beginning (median), {most:.1} s (99 %), {last:.1} s (the longest \
+         of {all})"
+    ))
 }
 
 /// What to type to see a seed again.

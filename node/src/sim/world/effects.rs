@@ -20,6 +20,12 @@ const JUDGING_MS: u64 = 20;
 impl World {
     /// Writes of a step: the node sees them at once; they are safe a little later.
     pub(super) fn write(&mut self, i: usize, writes: Vec<Write>) {
+        let agreed =
+            writes.iter().filter_map(|write| if let Write::Hare { layer, .. } = write { Some(*layer) } else { None });
+        for layer in agreed.filter(|_| self.members[i].is_honest()) {
+            let ms = self.now.since(self.plan.params.timing.layer_starts(layer));
+            *self.agreed.entry(ms).or_default() += 1;
+        }
         let member = &mut self.members[i];
         member.disk.write(writes);
         if !member.flushing {
