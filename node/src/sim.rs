@@ -20,6 +20,7 @@ mod plan;
 mod report;
 mod rng;
 mod settings;
+mod spending;
 mod world;
 
 pub use invariants::{Broken, Rule};

@@ -3,12 +3,13 @@
 //!
 //! - **Agreement.** Two honest nodes that hold a layer for final hold the same block and the same accounts for it, and
 //!   what was final once stays so.
-//! - **Validity.** A final block names only ATXs that its node knows, an ATX once; who is paid for a proposal is the coinbase of
+//! - **Validity.** A final block names only ATXs that its node knows, an ATX once, and transactions that it keeps; who is paid for a proposal is the coinbase of
 //!   somebody's ATX.
 //! - **Liveness.** An honest node that has been up and whole with the network for long enough is no more than
 //!   [`MAX_LAG`] layers behind: at first Hare's word makes a layer final within a few layers; where it failed, the tortoise waits
 //!   for `hdist` layers and needs some more. After a partition or a start it has [`MAX_HEALING`] layers for it: what was
-//!   missed is fetched, and votes for both sides' layers have to outweigh each other.
+//!   missed is fetched, and votes for both sides' layers have to outweigh each other. A node that was away for longer
+//!   catches up by [`CATCHING_UP`] layers in two.
 //! - **Justice.** Whoever was seen by honest nodes to say two things where it may say one is known as a fraud to all of them in
 //!   the end; an honest miner never is.
 //! - **Peace.** No honest node rejects what an honest node said, or punishes it for an answer.
@@ -34,6 +35,8 @@ use crate::time::Time;
 const MAX_LAG: u32 = 15;
 /// Twice as many layers as a partition may last, after its end.
 const MAX_HEALING: u32 = 24;
+/// Fetching what is missing takes a request a layer, and more for what is in it; blocks come many at once.
+const CATCHING_UP: u32 = 16;
 /// What was said is known everywhere after so many layers: gossip takes one, sync a few.
 const MAX_NEWS: u32 = 9;
 /// No more is told of one rule.
@@ -96,6 +99,8 @@ pub(super) struct Judge {
     applied: BTreeMap<Layer, (usize, Applied)>,
     /// Up to where each node's layers were looked at.
     seen: Vec<Layer>,
+    /// The same of the two layers before.
+    seen_before: Vec<[Layer; 2]>,
     /// Who equivocated how, and when for the first time.
     guilty: BTreeMap<(NodeId, Guilt), Time>,
     miners: Vec<Option<NodeId>>,
@@ -115,6 +120,7 @@ impl Judge {
             honest: members.iter().filter(|member| member.is_honest()).filter_map(id).collect(),
             applied: BTreeMap::new(),
             seen: vec![plan.params.effective_genesis(); members.len()],
+            seen_before: vec![[plan.params.effective_genesis(); 2]; members.len()],
             guilty: BTreeMap::new(),
             miners: members.iter().map(id).collect(),
             parted: false,
@@ -194,13 +200,17 @@ impl Judge {
             self.weak = now;
         }
         for (i, member) in members.iter().enumerate().filter(|(_, member)| member.is_honest()) {
+            let [before, last] = self.seen_before[i];
+            self.seen_before[i] = [last, self.seen[i]];
             self.look(i, member.disk.archive());
             let Some(node) = &member.node else { continue };
             let totals = node.ledger_totals();
             if !totals.add_up() {
                 self.breaks(Rule::Issuance, i, format!("{totals:?}"));
             }
-            self.lag(i, member, layer);
+            if self.seen[i].since(before) < CATCHING_UP {
+                self.lag(i, member, layer);
+            }
         }
     }
 
@@ -276,6 +286,7 @@ impl Judge {
         let settled: Vec<usize> = (0..members.len()).filter(|i| settled(&members[*i])).collect();
         for (i, member) in members.iter().enumerate().filter(|(_, member)| member.is_honest()) {
             self.stays(i, member.disk.archive());
+            self.whole(i, member.disk.archive());
             self.just(i, member.disk.archive(), settled.contains(&i), now.before(long));
         }
         self.same_atxs(&settled, members);
@@ -289,6 +300,23 @@ impl Judge {
         for (layer, (_, said)) in looked_at {
             if layer <= self.seen[i] && archive.applied(layer) != Ok(Some(said)) {
                 self.breaks(Rule::Agreement, i, format!("layer {layer} is not what it was"));
+            }
+        }
+    }
+
+    /// Fresh nodes can get all that final blocks name.
+    fn whole(&mut self, i: usize, archive: &dyn Archive) {
+        let first = self.params.effective_genesis().next();
+        let blocks = (first.0..=self.seen[i].0).filter_map(|layer| archive.applied(Layer(layer)).ok().flatten()?.block);
+        for id in blocks.collect::<Vec<_>>() {
+            let block = archive.block(id).ok().flatten().and_then(|bytes| decode::<Block>(&bytes).ok());
+            let txs = block.iter().flat_map(|block| &block.txs);
+            let gone = txs.copied().find(|tx| !matches!(archive.transaction(*tx), Ok(Some(_))));
+            if let Some(gone) = gone {
+                self.breaks(Rule::Validity, i, format!("transaction {gone} of final block {id} is gone"));
+            }
+            if block.is_none() {
+                self.breaks(Rule::Validity, i, format!("final block {id} is gone"));
             }
         }
     }

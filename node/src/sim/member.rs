@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::disk::Disk;
 use super::liars::Liar;
 use super::plan::NodePlan;
+use super::spending::account_of;
 use crate::archive::ArchiveError;
 use crate::crypto::Crypto;
-use crate::ids::Challenge;
+use crate::ids::{Address, Challenge};
 use crate::node::{Config, Effect, Input, Node};
 use crate::params::NodeParams;
 use crate::restore::{RestoreError, restore};
@@ -59,6 +60,11 @@ impl Member {
         }
     }
 
+    /// Where it is paid: the account of its miner's key.
+    pub(super) fn coinbase(&self) -> Address {
+        self.signer.as_ref().map_or(self.plan.coinbase, account_of)
+    }
+
     /// Neither lies nor went for good.
     pub(super) fn is_honest(&self) -> bool {
         !self.plan.liar
@@ -70,7 +76,7 @@ impl Member {
             params: params.clone(),
             verifier: Verifier::with(Arc::clone(crypto), params.genesis_id),
             peer: self.peer,
-            coinbase: self.plan.coinbase,
+            coinbase: self.coinbase(),
             signers: self.signer.iter().cloned().collect(),
             sync: sync::Config::new(params.timing.clone(), self.peer.0),
         });

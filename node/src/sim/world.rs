@@ -14,7 +14,9 @@ use super::miner::{self, Poet};
 use super::network::{Message, Network};
 use super::plan::Plan;
 use super::report::{Meter, Report, Traffic, Work};
+use super::rng::Rng;
 use super::settings::{Keys, Settings};
+use super::spending::{self, Order};
 use crate::atx::Received;
 use crate::crypto::{Crypto, Draws, Ed25519, KeyedHash};
 use crate::ids::{Challenge, Layer};
@@ -79,6 +81,8 @@ pub(super) struct World {
     agreed: BTreeMap<u64, u64>,
     steps: u64,
     digest: Digest,
+    /// Who spends what when.
+    spending: Rng,
 }
 
 impl World {
@@ -110,6 +114,7 @@ impl World {
             agreed: BTreeMap::new(),
             steps: 0,
             digest: Digest::default(),
+            spending: Rng::new(seed, "spending", 0),
             plan,
         };
         world.foretell();
@@ -213,7 +218,10 @@ impl World {
                 self.part(sides, meter);
             }
             Event::Heal => self.part(None, meter),
-            Event::LayerEnds(layer) => self.judge.after_layer(self.now, layer, &self.members),
+            Event::LayerEnds(layer) => {
+                self.judge.after_layer(self.now, layer, &self.members);
+                self.spend(meter);
+            }
             Event::Tick(i, life) => {
                 if self.is_alive(i, life) {
                     self.after(self.tick_ms(), Event::Tick(i, life));
@@ -238,6 +246,22 @@ impl World {
             Event::Flushed { of, life } => {
                 if self.is_alive(of, life) {
                     self.flushed(of);
+                }
+            }
+        }
+    }
+
+    fn spend(&mut self, meter: &mut dyn Meter) {
+        for (i, order) in spending::orders(&self.members, &mut self.spending) {
+            match order {
+                Order::Submit(bytes) => {
+                    let input = Input::Gossip { topic: Topic::Transaction, bytes, source: Source::Own };
+                    self.step(i, input, Work::Other, meter);
+                }
+                Order::Say(sayings) => {
+                    for saying in sayings {
+                        self.after(saying.after_ms, Event::Say { from: i, saying: Box::new(saying) });
+                    }
                 }
             }
         }
