@@ -355,6 +355,8 @@ impl Atxs {
         let Some(entry) = self.pool.remove(&key) else { return Ok(()) };
         let (epoch, received) = (record.epoch, record.received);
         let bytes = entry.received.bytes.to_vec();
+        // Who marries a fraud is one, of which there is no other proof: all must know.
+        let marries = proofs.is_empty() && record.married.len() > 1;
         let miners = record.parts.iter().map(|part| part.node_id).collect();
         self.records.insert(record);
         let mut gossip = self.convict_all(proofs, vec![Write::Atx { id, epoch, received, bytes: bytes.clone() }], out);
@@ -362,7 +364,7 @@ impl Atxs {
         out.push(Effect::Accepted { id });
         let fraud = self.records.atx(id).and_then(|record| self.records.fraud_of_atx(record)).is_some();
         let why = why_bad.unwrap_or(if fraud { Reason::Fraud } else { Reason::Good });
-        let verdict = if fraud { Verdict::Ignore } else { Verdict::Accept };
+        let verdict = if fraud && !marries { Verdict::Ignore } else { Verdict::Accept };
         for source in &entry.sources {
             out.push(Effect::Verdict { source: *source, verdict, why: why.clone() });
         }

@@ -140,6 +140,13 @@ struct Common {
     signers: Vec<Signer>,
 }
 
+impl Common {
+    /// A vote names no more candidates: many times as many as are drawn.
+    fn most_candidates(&self) -> usize {
+        (self.consensus.beacon_candidates as usize).saturating_mul(8).clamp(64, MAX_CANDIDATES)
+    }
+}
+
 /// The machine.
 #[derive(Debug)]
 pub struct Beacons {

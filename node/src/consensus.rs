@@ -96,32 +96,23 @@ pub struct Consensus {
     /// Transactions that a block may have named; they must not be forgotten.
     kept: BTreeSet<TxId>,
     queue: VecDeque<Inner>,
+    /// Something that Hare agreed on may be complete now.
+    build_due: bool,
+    /// A layer may be final now.
+    settle_due: bool,
+    /// Blocks of layers before this one were asked for, as far as ballots named them.
+    blocks_wanted: Layer,
 }
 
 /// What one part of the machine has for another.
 #[derive(Debug)]
 enum Inner {
-    Ballot {
-        id: BallotId,
-        ballot: Box<Ballot>,
-        content: Option<Content>,
-        source: Source,
-    },
-    Block {
-        id: BlockId,
-        block: Block,
-    },
-    Transaction {
-        bytes: Vec<u8>,
-        source: Source,
-    },
+    Ballot { id: BallotId, ballot: Box<Ballot>, content: Option<Content>, source: Source },
+    Block { id: BlockId, block: Block },
+    Transaction { bytes: Vec<u8>, source: Source },
     Hare(hare::Input),
     Beacons(beacon::Input),
     Layers(layers::Input),
-    /// Something that Hare agreed on may be complete now.
-    Build,
-    /// A layer may be final now.
-    Settle,
 }
 
 /// What a step works with.
@@ -161,6 +152,9 @@ impl Consensus {
             asked: BTreeMap::new(),
             kept: BTreeSet::new(),
             queue: VecDeque::new(),
+            build_due: false,
+            settle_due: false,
+            blocks_wanted: first,
             params: params.clone(),
             verifier,
             signers,
@@ -192,22 +186,36 @@ impl Consensus {
             Input::Accepted(id) => self.accepted(&step, id),
             Input::Convicted(node_id) => self.convicted(&step, node_id),
         }
-        while let Some(inner) = self.queue.pop_front() {
-            match inner {
-                Inner::Ballot { id, ballot, content, source } => {
-                    self.take_ballot(&mut step, id, *ballot, content, source)?;
-                }
-                Inner::Block { id, block } => self.take_block(&mut step, id, block),
-                Inner::Transaction { bytes, source } => self.take_transaction(&mut step, bytes, source),
-                Inner::Hare(input) => self.step_hare(&mut step, input),
-                Inner::Beacons(input) => self.step_beacons(&mut step, input),
-                Inner::Layers(input) => self.step_layers(&mut step, input)?,
-                Inner::Build => self.build(&mut step)?,
-                Inner::Settle => self.settle(&mut step)?,
+        loop {
+            self.work_off(&mut step)?;
+            // Once for all that came.
+            if std::mem::take(&mut self.build_due) {
+                self.build(&mut step)?;
+            } else if std::mem::take(&mut self.settle_due) {
+                self.settle(&mut step)?;
+            } else {
+                break;
             }
         }
         self.fresh.clear();
         self.asked.clear();
+        Ok(())
+    }
+
+    /// What the parts have for one another, until they have nothing more.
+    fn work_off(&mut self, step: &mut Step<'_>) -> Result<(), ArchiveError> {
+        while let Some(inner) = self.queue.pop_front() {
+            match inner {
+                Inner::Ballot { id, ballot, content, source } => {
+                    self.take_ballot(step, id, *ballot, content, source)?;
+                }
+                Inner::Block { id, block } => self.take_block(step, id, block),
+                Inner::Transaction { bytes, source } => self.take_transaction(step, bytes, source),
+                Inner::Hare(input) => self.step_hare(step, input),
+                Inner::Beacons(input) => self.step_beacons(step, input),
+                Inner::Layers(input) => self.step_layers(step, input)?,
+            }
+        }
         Ok(())
     }
 
@@ -288,15 +296,17 @@ impl Consensus {
         self.find_beacon(step, layer, epoch);
         self.tidy(step, layer);
         self.speak(step, layer)?;
-        self.queue.push_back(Inner::Build);
-        self.queue.push_back(Inner::Settle);
+        self.build_due = true;
+        self.settle_due = true;
         Ok(())
     }
 
-    /// An epoch that has begun without a beacon must not stay without one.
+    /// An epoch that has begun without a beacon must not stay without one. All nodes that have none take the same; those that
+    /// don't have all ballots yet wait for what these name.
     fn find_beacon(&mut self, step: &mut Step<'_>, layer: Layer, epoch: Epoch) {
-        let first = Layer(epoch.0.saturating_mul(self.params.timing.layers_per_epoch));
-        if self.electorate.beacon(epoch).is_none() && layer >= first.after(self.params.consensus.zdist) {
+        let first = self.params.timing.first_layer(epoch);
+        let is_time = layer >= first.after(self.params.consensus.zdist);
+        if self.electorate.beacon(epoch).is_none() && is_time && self.is_synced() {
             let beacon = self.electorate.substitute(epoch);
             self.set_beacon(step, epoch, beacon);
         }
@@ -313,7 +323,8 @@ impl Consensus {
         let remembered = self.tortoise.remembered();
         let hdist = self.params.consensus.hdist;
         let contents = layer.before(hdist).min(self.tortoise.frontier());
-        self.ballots.forget(remembered, contents.max(remembered));
+        let epoch = self.params.timing.epoch_of(layer.min(remembered));
+        self.ballots.forget(remembered, contents.max(remembered), self.params.timing.first_layer(epoch));
         self.decided = self.decided.split_off(&remembered);
         self.agreed = self.agreed.split_off(&remembered);
         self.coins = self.coins.split_off(&layer.before(2 * hdist));
@@ -337,21 +348,27 @@ impl Consensus {
 
     fn accepted(&mut self, step: &Step<'_>, id: AtxId) {
         self.electorate.accepted(step.atxs, id);
+        // Who marries a fraud is one from then on.
+        let married =
+            step.atxs.atx(id).filter(|record| step.atxs.is_of_fraud(record)).and_then(|it| it.married.first());
+        if let Some(node_id) = married {
+            self.convicted(step, *node_id);
+        }
         self.release(parked::Need::Atx(id));
-        self.queue.push_back(Inner::Build);
-        self.queue.push_back(Inner::Settle);
+        self.build_due = true;
+        self.settle_due = true;
     }
 
     fn convicted(&mut self, step: &Step<'_>, node_id: NodeId) {
-        self.electorate.all_outdated();
         let mut guilty = vec![node_id];
         guilty.extend(step.atxs.marriages(node_id).flat_map(|record| record.married.iter().copied()));
         for node_id in guilty {
+            self.electorate.convicted(step.atxs, node_id);
             self.tortoise.convict(node_id);
             self.queue.push_back(Inner::Hare(hare::Input::Convicted(node_id)));
             self.queue.push_back(Inner::Beacons(beacon::Input::Convicted(node_id)));
         }
-        self.queue.push_back(Inner::Settle);
+        self.settle_due = true;
     }
 
     /// Something that is said in the name of an own miner; nothing of its kind may come before it is remembered that it
@@ -397,7 +414,7 @@ impl Consensus {
                 }
                 hare::Effect::Decided { layer, proposals } => {
                     self.agreed.insert(layer, proposals);
-                    self.queue.push_back(Inner::Build);
+                    self.build_due = true;
                 }
                 hare::Effect::GaveUp { layer } => {
                     let what = format!("Hare decided nothing on layer {layer}");
@@ -413,7 +430,9 @@ impl Consensus {
     fn step_beacons(&mut self, step: &mut Step<'_>, input: beacon::Input) {
         if let Some(epoch) = self.params.timing.epoch_at(step.now) {
             self.electorate.prepare(step.atxs, epoch);
-            self.electorate.prepare(step.atxs, epoch.next());
+            // The next one's messages may come a round early. Before that each of its ATXs makes another roster of it.
+            let soon = self.params.timing.epoch_at(step.now.after(self.params.consensus.beacon_round_ms));
+            soon.into_iter().for_each(|soon| self.electorate.prepare(step.atxs, soon));
         }
         let mut effects = Vec::new();
         let Self { beacons, electorate, ballots, tortoise, mempool, there_since, silent, params, .. } = self;
@@ -440,13 +459,11 @@ impl Consensus {
     }
 
     fn step_layers(&mut self, step: &mut Step<'_>, input: layers::Input) -> Result<(), ArchiveError> {
-        // Ballots can't be judged without the ATXs they name.
-        if !self.atxs_synced && matches!(input, layers::Input::Timer) {
-            return Ok(());
-        }
         let mut effects = Vec::new();
-        let Self { layers, tortoise, parked, blocks, mempool, running, .. } = self;
-        let has = view::Has { archive: step.archive, tortoise, parked, blocks, mempool, running: *running };
+        let Self { layers, tortoise, parked, blocks, mempool, running, atxs_synced, .. } = self;
+        // Ballots can't be judged without the ATXs they name.
+        let running = running.filter(|_| *atxs_synced);
+        let has = view::Has { archive: step.archive, tortoise, parked, blocks, mempool, running };
         layers.step(step.now, step.archive, &has, input, &mut effects)?;
         for effect in effects {
             match effect {

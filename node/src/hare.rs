@@ -10,8 +10,8 @@
 //! seats say is the committee's.
 //!
 //! # Why two nodes never decide differently
-//! Assume that what an honest node hears, all hear a round later, since it hands on; and that of the seats drawn, fewer
-//! than a threshold are of liars, more than one of honest miners.
+//! Assume that what an honest node hears, all hear a round later, since it hands on; that all know the same weights, and so
+//! count the same seats; and that of the seats drawn, fewer than a threshold are of liars, more than one of honest miners.
 //!
 //! - **Grades.** A message has grade 5 if it came before the round after its own, and one less for each later round. What
 //!   has grade g for one node has g − 1 for every other. So a threshold seen at grade g by one is seen at g − 1 by all, if
@@ -32,8 +32,8 @@
 //! What all honest miners say in the preround has grade 5 for all. Nobody commits to a set that lacks some of it, unless
 //! there was a threshold of commits to that set in the iteration before: then an honest node had found it good.
 //!
-//! An honest miner with the smallest draw ends it in its iteration, and so a layer with an honest majority is decided with a
-//! chance of more than one half an iteration. After the last one Hare gives up, and the tortoise decides.
+//! An honest miner with the smallest draw ends it in its iteration. Each seat draws, so an honest majority of seats has it with
+//! a chance of more than one half an iteration, into however many keys others split their weight. After the last one Hare gives up, and the tortoise decides.
 
 mod clock;
 mod heard;
@@ -51,7 +51,7 @@ use crate::params::NodeParams;
 use crate::roster::Roster;
 use crate::signature::{Signer, Verifier};
 use crate::source::{Source, Verdict};
-use crate::time::{Grade, Time};
+use crate::time::Time;
 use crate::vrf::VrfProof;
 use clock::Clock;
 use heard::{Heard, News};
@@ -168,7 +168,8 @@ pub enum Why {
 /// What a miner's draw in a layer is made with.
 struct Standing {
     weight: u64,
-    total_weight: u64,
+    /// Of all who may have seats.
+    seat_weight: u64,
     beacon: Beacon,
     fraud: bool,
 }
@@ -302,15 +303,13 @@ impl Hare {
     fn standing(&self, view: &dyn View, layer: Layer, node_id: NodeId) -> Result<Standing, Why> {
         let epoch = self.clock.epoch_of(layer);
         let (Some(roster), Some(beacon)) = (view.roster(epoch), view.beacon(epoch)) else { return Err(Why::Epoch) };
-        let counts = |grade| grade >= Grade::Acceptable;
-        let member = roster.member(node_id).filter(|member| member.weight > 0 && counts(member.grade));
-        let member = member.ok_or(Why::Weightless)?;
+        let member = roster.member(node_id).filter(|member| member.has_seats()).ok_or(Why::Weightless)?;
         let fraud = member.fraud || view.is_fraud(node_id);
-        Ok(Standing { weight: member.weight, total_weight: roster.total_weight, beacon, fraud })
+        Ok(Standing { weight: member.weight, seat_weight: roster.seat_weight, beacon, fraud })
     }
 
     fn seats(&mut self, layer: Layer, standing: &Standing, proof: &VrfProof) -> u16 {
-        let (epoch, total) = (self.clock.epoch_of(layer), standing.total_weight);
+        let (epoch, total) = (self.clock.epoch_of(layer), standing.seat_weight);
         let seats = self.seats.entry(epoch).or_insert_with(|| Seats::new(total, self.committee));
         if seats.total_weight() != total {
             *seats = Seats::new(total, self.committee);

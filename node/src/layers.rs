@@ -197,7 +197,7 @@ impl Layers {
             }
         }
         self.met = if self.peers.is_empty() { None } else { self.met.or(Some(now)) };
-        self.begin(now);
+        self.begin(now, view);
         self.ask(now, view, whom, out);
         self.synced = self.synced || self.knows_enough(now, started);
         Ok(())
@@ -399,8 +399,10 @@ impl Layers {
 
     /// Begins a pass when it is time for one, with whom none was begun for the longest time. While something has no verdict
     /// a pass can't show that nothing is missing; but it may find what that waits for.
-    fn begin(&mut self, now: Time) {
-        if self.pass.is_some() || !(self.synced || self.deliveries.is_empty()) {
+    fn begin(&mut self, now: Time, view: &dyn View) {
+        // A pass over no layers would show that nothing is missing.
+        let is_time = view.running().is_some() && (self.synced || self.deliveries.is_empty());
+        if self.pass.is_some() || !is_time {
             return;
         }
         let seed = self.config.seed;

@@ -236,6 +236,11 @@ impl Mempool {
         nonce
     }
 
+    /// Those that wait.
+    pub fn ids(&self) -> impl Iterator<Item = TxId> + '_ {
+        self.all.keys().copied()
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {

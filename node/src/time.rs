@@ -49,6 +49,12 @@ impl Timing {
         Epoch(layer.0 / self.layers_per_epoch.max(1))
     }
 
+    /// The first layer of an epoch.
+    #[must_use]
+    pub fn first_layer(&self, epoch: Epoch) -> Layer {
+        Layer(epoch.0.saturating_mul(self.layers_per_epoch))
+    }
+
     /// The first moment of a layer.
     #[must_use]
     pub fn layer_starts(&self, layer: Layer) -> Time {

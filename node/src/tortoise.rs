@@ -24,7 +24,7 @@ mod voting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use opinions::{Link, OpinionError, START, extend};
+pub use opinions::{Chain, Link, OpinionError, START, extend};
 pub use voting::{Hares, OwnVotes};
 
 use opinions::Opinions;
@@ -163,11 +163,11 @@ impl Tortoise {
         (self.ballots.len(), self.opinions.len())
     }
 
-    /// Whether a ballot can be counted: its base is known and its votes come to what it says.
+    /// The votes of a ballot that can be counted: its base is known and they come to what it says.
     ///
     /// # Errors
     /// [`Uncountable`].
-    pub fn understand(&mut self, ballot: &Ballot) -> Result<(), Uncountable> {
+    pub fn understand(&self, ballot: &Ballot) -> Result<Chain, Uncountable> {
         let (base, base_layer) = match ballot.base {
             None => (START, self.first),
             Some(id) => {
@@ -181,11 +181,19 @@ impl Tortoise {
         Ok(self.opinions.derive(base, base_layer, ballot.layer, &ballot.differences, ballot.opinion)?)
     }
 
+    /// How many layers before a ballot's own its base is.
+    #[must_use]
+    pub fn reach(&self, ballot: &Ballot) -> u32 {
+        let base = ballot.base.and_then(|id| self.ballots.get(&id)).map_or(self.first, |base| base.layer);
+        ballot.layer.since(base)
+    }
+
     /// Counts a ballot that was understood.
-    pub fn count(&mut self, id: BallotId, ballot: Counted) {
+    pub fn count(&mut self, id: BallotId, ballot: Counted, votes: Chain) {
         if self.ballots.contains_key(&id) {
             return;
         }
+        self.opinions.keep(votes);
         if !self.frauds.contains(&ballot.smesher) {
             self.tally.add(&self.opinions, &ballot, self.frontier);
             self.late.add(&self.opinions, &ballot, self.frontier);
@@ -208,10 +216,13 @@ impl Tortoise {
         }
     }
 
-    /// Whether a ballot with weight votes for a block in a layer that isn't final.
+    /// The block that most ballots vote for in a layer that isn't final, if they are for one.
     #[must_use]
-    pub fn is_voted_for(&self, layer: Layer, id: BlockId) -> bool {
-        self.tally.is_voted_for(layer, id)
+    pub fn leading_block(&self, layer: Layer) -> Option<BlockId> {
+        match self.tally.leader(layer)? {
+            (Vote::Block { id, .. }, 1..) => Some(id),
+            _ => None,
+        }
     }
 
     /// A miner's ballots count no more.

@@ -19,12 +19,13 @@ pub(super) fn proposal_message(epoch: Epoch, vrf_nonce: u64) -> Vec<u8> {
     out
 }
 
-/// What a voter draws the coin of a round from.
-pub(super) fn coin_message(epoch: Epoch, round: u8) -> Vec<u8> {
+/// What a voter draws the coin of a round from. The VRF nonce is dear to change; keys are not.
+pub(super) fn coin_message(epoch: Epoch, round: u8, vrf_nonce: u64) -> Vec<u8> {
     let mut out = Vec::new();
     COIN.encode_to(&mut out);
     epoch.encode_to(&mut out);
     round.encode_to(&mut out);
+    vrf_nonce.encode_to(&mut out);
     out
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::calendar::Calendar;
 use super::draws::{Odds, beacon_of, candidate, coin_message, proposal_message};
-use super::message::{BeaconMessage, BeaconVote, Candidate, MAX_CANDIDATES};
+use super::message::{BeaconMessage, BeaconVote, Candidate};
 use super::tally::Tally;
 use super::{Common, Effect, Reason, View};
 use crate::ids::{Epoch, NodeId, Signature};
@@ -87,8 +87,8 @@ impl Run {
         for signer in &common.signers {
             let Some(member) = active(roster, signer.node_id()) else { continue };
             let Ok(proof) = signer.draw(&proposal_message(self.epoch, member.vrf_nonce)) else { continue };
-            if odds.draws(&proof) && self.has_room(candidate(&proof)) {
-                self.keep(candidate(&proof), true);
+            if odds.draws(&proof) && self.has_room(candidate(&proof), common) {
+                self.keep(candidate(&proof), true, common);
                 let (epoch, sender) = (self.epoch, signer.node_id());
                 out.push(Effect::Gossip(BeaconMessage::Proposal { epoch, sender, proof }));
             }
@@ -101,13 +101,14 @@ impl Run {
     }
 
     /// Whether a candidate would stay: the smallest do, so that all keep the same ones.
-    fn has_room(&self, name: Candidate) -> bool {
-        self.proposals.len() < MAX_CANDIDATES || self.proposals.last_key_value().is_some_and(|(last, _)| name < *last)
+    fn has_room(&self, name: Candidate, common: &Common) -> bool {
+        self.proposals.len() < common.most_candidates()
+            || self.proposals.last_key_value().is_some_and(|(last, _)| name < *last)
     }
 
-    fn keep(&mut self, name: Candidate, in_time: bool) {
+    fn keep(&mut self, name: Candidate, in_time: bool, common: &Common) {
         self.proposals.insert(name, in_time);
-        if self.proposals.len() > MAX_CANDIDATES {
+        if self.proposals.len() > common.most_candidates() {
             self.proposals.pop_last();
         }
     }
@@ -115,13 +116,20 @@ impl Run {
     /// A vote of each of this node's miners.
     fn vote(&mut self, round: u8, view: &dyn View, common: &Common, out: &mut Vec<Effect>) {
         let Some(roster) = view.roster(self.epoch) else { return };
-        let mut voters = common.signers.iter().filter(|signer| active(roster, signer.node_id()).is_some()).peekable();
-        if voters.peek().is_none() {
+        // Somebody else votes with a key that was heard: two votes would be a fraud.
+        let heard = |node_id| self.heard.get(&round).is_some_and(|votes| votes.contains_key(&node_id));
+        let voter = |signer: &Signer| {
+            let member = active(roster, signer.node_id()).filter(|_| !heard(signer.node_id()))?;
+            Some((signer.clone(), member.vrf_nonce))
+        };
+        let voters: Vec<_> = common.signers.iter().filter_map(voter).collect();
+        if voters.is_empty() {
             return;
         }
-        let support = self.support(round, roster, view);
-        for signer in voters {
-            let Some(vote) = cast(signer, self.epoch, round, &support) else { continue };
+        let mut support = self.support(round, roster, view);
+        support.truncate(common.most_candidates());
+        for (signer, vrf_nonce) in voters {
+            let Some(vote) = cast(&signer, self.epoch, (round, vrf_nonce), &support) else { continue };
             self.heard.entry(round).or_default().insert(vote.sender, vote.clone());
             out.push(Effect::Gossip(BeaconMessage::Vote(vote)));
         }
@@ -177,13 +185,13 @@ impl Run {
         if !self.odds(roster, common).draws(&proof) {
             return Err((Verdict::Ignore, Reason::NotDrawn));
         }
-        if !self.has_room(name) {
+        if !self.has_room(name, common) {
             return Err((Verdict::Ignore, Reason::Crowded));
         }
         let message = proposal_message(self.epoch, member.vrf_nonce);
         common.verifier.drawn(sender, &message, &proof).map_err(|error| (Verdict::Reject, error.into()))?;
         // Who is in the active set of some nodes only is like who proposes late.
-        self.keep(name, in_time && member.grade == Grade::Good);
+        self.keep(name, in_time && member.grade == Grade::Good, common);
         Ok(Reason::Good)
     }
 
@@ -201,15 +209,15 @@ impl Run {
         if !self.calendar.takes(vote.round, now) {
             return Err((Verdict::Ignore, Reason::Time));
         }
-        self.member(view, vote.sender)?;
+        let (_, member) = self.member(view, vote.sender)?;
         let first = self.heard.get(&vote.round).and_then(|votes| votes.get(&vote.sender));
         if first.is_some_and(|first| (&first.support, first.coin) == (&vote.support, vote.coin)) {
             return Err((Verdict::Ignore, Reason::Known));
         }
-        if !vote.is_sound(&common.verifier) {
+        if vote.support.len() > common.most_candidates() || !vote.is_sound(&common.verifier) {
             return Err((Verdict::Reject, Reason::Unsound));
         }
-        let message = coin_message(self.epoch, vote.round);
+        let message = coin_message(self.epoch, vote.round, member.vrf_nonce);
         common.verifier.drawn(vote.sender, &message, &vote.coin).map_err(|error| (Verdict::Reject, error.into()))?;
         let Some(first) = first else {
             self.heard.entry(vote.round).or_default().insert(vote.sender, vote);
@@ -228,8 +236,8 @@ fn active(roster: &Roster, node_id: NodeId) -> Option<&Member> {
     roster.member(node_id).filter(|member| member.grade == Grade::Good && !member.fraud)
 }
 
-fn cast(signer: &Signer, epoch: Epoch, round: u8, support: &[Candidate]) -> Option<BeaconVote> {
-    let coin = signer.draw(&coin_message(epoch, round)).ok()?;
+fn cast(signer: &Signer, epoch: Epoch, (round, vrf_nonce): (u8, u64), support: &[Candidate]) -> Option<BeaconVote> {
+    let coin = signer.draw(&coin_message(epoch, round, vrf_nonce)).ok()?;
     let (sender, signature) = (signer.node_id(), Signature([0; 64]));
     let mut vote = BeaconVote { epoch, round, support: support.to_vec(), coin, sender, signature };
     vote.sign(signer);

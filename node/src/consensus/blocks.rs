@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::speak::some_from;
 use super::{Consensus, Effect, Step};
 use crate::archive::{ArchiveError, Write};
 use crate::ballot::{Ballot, Content, Vote};
@@ -15,6 +16,10 @@ use crate::wire::Thing;
 impl Consensus {
     /// Makes the blocks for which everything is here.
     pub(super) fn build(&mut self, step: &mut Step<'_>) -> Result<(), ArchiveError> {
+        // What is missing comes in its turn; and the block may be final already.
+        if !self.is_synced() {
+            return Ok(());
+        }
         let layers: Vec<Layer> = self.agreed.keys().copied().collect();
         for layer in layers {
             let Some(proposals) = self.agreed.get(&layer).cloned() else { continue };
@@ -31,13 +36,14 @@ impl Consensus {
 
     /// The block of these proposals; `None` while something is missing, which is asked for.
     fn make(&mut self, step: &Step<'_>, layer: Layer, proposals: &[BallotId]) -> Result<Option<Block>, ArchiveError> {
-        let mut maker = Maker::new(proposals);
+        let (mut maker, mut whole) = (Maker::new(proposals), true);
         for id in proposals {
             let ballot = self.ballot_of(step, *id)?;
             let content = self.ballots.content(layer, *id).cloned();
             let (Some(ballot), Some(content)) = (ballot, content) else {
                 self.want(Thing::Proposal(*id), None);
-                return Ok(None);
+                whole = false;
+                continue;
             };
             // A ballot is counted when its ATX is known.
             let Some(record) = step.atxs.atx(ballot.atx) else { return Ok(None) };
@@ -52,11 +58,11 @@ impl Consensus {
                 Some(transaction) => txs.push((*id, transaction)),
                 None => {
                     self.want(Thing::Transaction(*id), None);
-                    return Ok(None);
+                    whole = false;
                 }
             }
         }
-        Ok(Some(maker.finish(layer, txs)))
+        Ok(whole.then(|| maker.finish(layer, txs)))
     }
 
     pub(super) fn ballot_of(&self, step: &Step<'_>, id: BallotId) -> Result<Option<Ballot>, ArchiveError> {
@@ -117,8 +123,8 @@ impl Maker {
             layer,
             height: self.height,
             rewards: rewards.take(MAX_REWARDS).collect(),
-            atxs: self.atxs.into_iter().take(MAX_BLOCK_ATXS).collect(),
-            revoked: self.revoked.into_iter().take(MAX_BLOCK_ATXS).collect(),
+            atxs: some_from(&self.atxs, AtxId(self.seed), MAX_BLOCK_ATXS),
+            revoked: some_from(&self.revoked, AtxId(self.seed), MAX_BLOCK_ATXS),
             txs: txs.into_iter().map(|(id, _)| id).take(MAX_BLOCK_TXS).collect(),
         }
     }

@@ -15,14 +15,28 @@ const LOOK_BACK: u32 = 2;
 /// So many epochs' rosters are remembered beside those that are in use.
 const SPARE: usize = 5;
 
+/// The beacon that a miner's ballots name, and what they weigh.
+#[derive(Debug)]
+struct Claim {
+    beacon: Beacon,
+    weight: u64,
+}
+
+#[derive(Debug, Default)]
+struct Claims {
+    by_miner: BTreeMap<NodeId, Claim>,
+    /// The last layer with a ballot.
+    last: Option<Layer>,
+}
+
 #[derive(Debug)]
 pub(super) struct Electorate {
     genesis: GenesisId,
     timing: Timing,
     rosters: BTreeMap<Epoch, Roster>,
     beacons: BTreeMap<Epoch, Beacon>,
-    /// Which beacon each miner's ballots name.
-    claims: BTreeMap<Epoch, BTreeMap<NodeId, Beacon>>,
+    /// Which beacon the ballots of an epoch name.
+    claims: BTreeMap<Epoch, Claims>,
     /// Beacons that more than a third of the weight names: parts of a network that was cut have their own.
     likely: BTreeSet<(Epoch, Beacon)>,
 }
@@ -50,8 +64,18 @@ impl Electorate {
         self.rosters.remove(&epoch);
     }
 
-    pub(super) fn all_outdated(&mut self) {
-        self.rosters.clear();
+    /// A miner is a fraud; so is whoever shares an ATX with it.
+    pub(super) fn convicted(&mut self, atxs: &Atxs, node_id: NodeId) {
+        for roster in self.rosters.values_mut() {
+            let record = roster.any(node_id).and_then(|member| atxs.atx(member.atx));
+            let Some(record) = record else { continue };
+            let (grade, fraud) = (atxs.grade(record), atxs.is_of_fraud(record));
+            for part in &record.parts {
+                if roster.any(part.node_id).is_some_and(|member| member.atx == record.id) {
+                    roster.update(part.node_id, grade, fraud);
+                }
+            }
+        }
     }
 
     pub(super) fn roster(&self, epoch: Epoch) -> Option<&Roster> {
@@ -95,46 +119,54 @@ impl Electorate {
     /// Whether a beacon has just become likely.
     pub(super) fn becomes_likely(&mut self, epoch: Epoch, beacon: Beacon) -> bool {
         let all = self.roster(epoch).map_or(0, |roster| roster.voting_weight);
-        let weight = self.claimed(epoch).get(&beacon).copied().unwrap_or(0);
-        !self.is_likely(epoch, beacon) && weight > all / 3 && self.likely.insert((epoch, beacon))
+        !self.is_likely(epoch, beacon) && self.claimed(epoch, beacon) > all / 3 && self.likely.insert((epoch, beacon))
     }
 
-    /// A ballot names a beacon. The one to take in place of the own, if there is one: what more than half of the weight
-    /// names; or, without an own, what the most names, more than a third of all.
-    pub(super) fn claim(&mut self, epoch: Epoch, smesher: NodeId, beacon: Beacon) -> Option<Beacon> {
-        let old = self.claims.entry(epoch).or_default().insert(smesher, beacon);
-        let own = self.beacon(epoch);
-        if own == Some(beacon) || old == Some(beacon) || epoch <= LAST_GIVEN {
+    /// A ballot of so much vote weight names a beacon; whether it is the one to take in place of the own or of none. So it is if
+    /// it has more than half of the vote weight that is expected of the epoch's layers up to the last with a ballot, and a
+    /// third of a layer's more; more than a third of it is enough where none was agreed on. By what ballots weigh nobody
+    /// has to wait until all miners have spoken once, which takes the whole epoch.
+    pub(super) fn claim(&mut self, layer: Layer, smesher: NodeId, beacon: Beacon, weight: u64) -> Option<Beacon> {
+        let epoch = self.timing.epoch_of(layer);
+        let expected = self.expected(layer);
+        let claims = self.claims.entry(epoch).or_default();
+        claims.last = claims.last.max(Some(layer));
+        let claim = claims.by_miner.entry(smesher).or_insert(Claim { beacon, weight: 0 });
+        // Who changes its mind begins anew.
+        *claim =
+            Claim { beacon, weight: if claim.beacon == beacon { claim.weight.saturating_add(weight) } else { weight } };
+        if self.beacon(epoch) == Some(beacon) || epoch <= LAST_GIVEN {
             return None;
         }
-        let (claimed, weight) = self.heaviest_claim(epoch)?;
-        let all = self.roster(epoch)?.voting_weight;
-        let enough = if own.is_some() { all / 2 } else { all / 3 };
-        (Some(claimed) != own && weight > enough).then_some(claimed)
+        let last = self.claims.get(&epoch).and_then(|claims| claims.last).unwrap_or(layer);
+        let layers = u128::from(last.since(self.timing.first_layer(epoch))) + 1;
+        let named = self.claims.get(&epoch)?.by_miner.iter().filter(|(_, claim)| claim.beacon == beacon);
+        let honest = named.filter(|(node_id, _)| self.is_innocent(epoch, **node_id));
+        let sum = honest.fold(0u128, |sum, (_, claim)| sum.saturating_add(claim.weight.into()));
+        let own = self.beacon(epoch);
+        let is_agreed = own.is_some_and(|own| own != self.substitute(epoch));
+        let all = expected.saturating_mul(layers);
+        let enough = if is_agreed { all / 2 } else { all / 3 };
+        (sum > enough + expected / 3).then_some(beacon)
     }
 
-    /// For an epoch that has begun without a beacon: what most ballots name; if there are none, what follows from the last.
+    /// For an epoch that has begun without a beacon: what follows from the last.
     pub(super) fn substitute(&self, epoch: Epoch) -> Beacon {
-        let last = || epoch.previous().and_then(|last| self.beacon(last)).unwrap_or(genesis_beacon(self.genesis));
-        self.heaviest_claim(epoch).map_or_else(|| fallback(epoch, last()), |(claimed, _)| claimed)
+        let last = epoch.previous().and_then(|last| self.beacon(last));
+        fallback(epoch, last.unwrap_or(genesis_beacon(self.genesis)))
     }
 
-    fn heaviest_claim(&self, epoch: Epoch) -> Option<(Beacon, u64)> {
-        // `max_by_key` takes the last of equals.
-        self.claimed(epoch).into_iter().max_by_key(|(beacon, weight)| (*weight, *beacon))
+    fn is_innocent(&self, epoch: Epoch, node_id: NodeId) -> bool {
+        self.roster(epoch).and_then(|roster| roster.any(node_id)).is_some_and(|member| !member.fraud)
     }
 
     /// What those weigh who name a beacon.
-    fn claimed(&self, epoch: Epoch) -> BTreeMap<Beacon, u64> {
-        let mut weights: BTreeMap<Beacon, u64> = BTreeMap::new();
-        let Some(roster) = self.roster(epoch) else { return weights };
-        for (node_id, beacon) in self.claims.get(&epoch).into_iter().flatten() {
-            if let Some(member) = roster.any(*node_id).filter(|member| !member.fraud) {
-                let sum = weights.entry(*beacon).or_default();
-                *sum = sum.saturating_add(member.weight);
-            }
-        }
-        weights
+    fn claimed(&self, epoch: Epoch, beacon: Beacon) -> u64 {
+        let Some(roster) = self.roster(epoch) else { return 0 };
+        let claims = self.claims.get(&epoch).map(|claims| &claims.by_miner);
+        let named = claims.into_iter().flatten().filter(|(_, claim)| claim.beacon == beacon);
+        let members = named.filter_map(|(node_id, _)| roster.any(*node_id)).filter(|member| !member.fraud);
+        members.fold(0, |sum, member| sum.saturating_add(member.weight))
     }
 
     /// Forgets epochs that nobody needs any more.
@@ -177,4 +209,102 @@ fn roster(atxs: &Atxs, epoch: Epoch) -> Roster {
         }
     }
     Roster::of(epoch, members)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::ids::Address;
+    use crate::time::{Grade, Time};
+
+    const EPOCH: Epoch = Epoch(4);
+    const MINERS: u8 = 10;
+
+    /// Ten miners of one weight, epochs of ten layers; all ballots of a layer are expected to weigh 1000 << 16.
+    fn electorate() -> Electorate {
+        let params = crate::params::NodeParams::devnet(Time(0));
+        assert_eq!(params.timing.layers_per_epoch, 10);
+        let mut electorate = Electorate::new(params.genesis_id, params.timing);
+        let member = |i: u8| {
+            let (atx, coinbase) = (AtxId([i; 32]), Address([0; 24]));
+            let grade = Grade::Good;
+            (NodeId([i; 32]), Member { atx, weight: 1000, vrf_nonce: 0, coinbase, height: 0, grade, fraud: false })
+        };
+        for epoch in 2..=4 {
+            electorate.rosters.insert(Epoch(epoch), Roster::of(Epoch(epoch), (0..MINERS).map(member).collect()));
+        }
+        electorate.set_beacon(Epoch(3), Beacon([3; 4]));
+        electorate
+    }
+
+    fn beacon(i: u8) -> Beacon {
+        Beacon([100 + i; 4])
+    }
+
+    /// Ballots of layers 40, 41, … of so many miners each, until one beacon is to be taken.
+    fn hear(electorate: &mut Electorate, miners: std::ops::Range<u8>, named: Beacon) -> Option<u32> {
+        for layer in 40..50 {
+            for miner in miners.clone() {
+                if electorate.claim(Layer(layer), NodeId([miner; 32]), named, 100 << 16).is_some() {
+                    return Some(layer);
+                }
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_third_of_the_votes_gives_a_beacon_to_who_has_none() {
+        let mut none = electorate();
+        assert_eq!(hear(&mut none, 0..3, beacon(1)), None, "three of ten never do");
+        assert_eq!(hear(&mut electorate(), 0..7, beacon(1)), Some(40));
+        assert_eq!(hear(&mut electorate(), 0..5, beacon(1)), Some(41));
+        // In place of what nobody agreed on as well.
+        let mut substituted = electorate();
+        let substitute = substituted.substitute(EPOCH);
+        assert_eq!(substitute, fallback(EPOCH, Beacon([3; 4])));
+        substituted.set_beacon(EPOCH, substitute);
+        assert_eq!(hear(&mut substituted, 0..4, beacon(1)), Some(44));
+    }
+
+    #[test]
+    fn only_most_votes_take_a_beacon_away_that_was_agreed_on() {
+        for (miners, expected) in [(5, None), (6, Some(43)), (9, Some(40))] {
+            let mut electorate = electorate();
+            electorate.set_beacon(EPOCH, beacon(2));
+            assert_eq!(hear(&mut electorate, 0..miners, beacon(1)), expected, "{miners}");
+        }
+    }
+
+    #[test]
+    fn frauds_and_who_changes_its_mind_name_nothing() {
+        let mut electorate = electorate();
+        for miner in 0..7 {
+            electorate.rosters.get_mut(&EPOCH).unwrap().update(NodeId([miner; 32]), Grade::Good, true);
+        }
+        assert_eq!(hear(&mut electorate, 0..7, beacon(1)), None);
+        let mut electorate = self::electorate();
+        for layer in 40..50 {
+            for miner in 0..7 {
+                let named = beacon((layer % 2) as u8);
+                let weight = if layer < 49 { 40 << 16 } else { 0 };
+                assert_eq!(electorate.claim(Layer(layer), NodeId([miner; 32]), named, weight), None);
+            }
+        }
+    }
+
+    /// A roster that is changed is the one that is made anew.
+    #[test]
+    fn a_member_changes_in_place() {
+        let mut roster = electorate().rosters.remove(&EPOCH).unwrap();
+        roster.update(NodeId([1; 32]), Grade::Good, true);
+        roster.update(NodeId([2; 32]), Grade::Acceptable, false);
+        roster.update(NodeId([3; 32]), Grade::Evil, true);
+        roster.update(NodeId([99; 32]), Grade::Evil, true);
+        let members = (0..MINERS).map(|i| (NodeId([i; 32]), roster.any(NodeId([i; 32])).unwrap().clone()));
+        assert_eq!(Roster::of(EPOCH, members.collect()), roster);
+        let Roster { total_weight, seat_weight, honest_weight, voting_weight, .. } = roster;
+        assert_eq!((total_weight, seat_weight, honest_weight, voting_weight), (8000, 9000, 7000, 8000));
+    }
 }

@@ -12,6 +12,9 @@ use crate::tortoise::extend;
 use crate::transaction::Transaction;
 use crate::wire::Thing;
 
+/// Blocks of so many layers are asked for at once.
+const BLOCKS_AHEAD: u32 = 256;
+
 impl Consensus {
     /// Applies the layers that are final, as far as everything is here that they name.
     pub(super) fn settle(&mut self, step: &mut Step<'_>) -> Result<(), ArchiveError> {
@@ -52,6 +55,7 @@ impl Consensus {
         };
         let Some(block) = known else {
             self.want(Thing::Block(id), None);
+            self.want_blocks_ahead(step)?;
             return Ok(None);
         };
         let named = block.atxs.iter().chain(&block.revoked);
@@ -71,6 +75,25 @@ impl Consensus {
             step.out.push(Effect::FetchAtxs { atxs, from: None });
         }
         Ok(whole.then_some((block, txs)))
+    }
+
+    /// A node that is far behind asks for the blocks of many layers at once.
+    fn want_blocks_ahead(&mut self, step: &Step<'_>) -> Result<(), ArchiveError> {
+        let frontier = self.tortoise.frontier();
+        if frontier.after(BLOCKS_AHEAD / 2) < self.blocks_wanted {
+            return Ok(());
+        }
+        let first = self.blocks_wanted.max(frontier.next());
+        let end = frontier.after(BLOCKS_AHEAD).min(self.tortoise.last().unwrap_or(frontier));
+        for layer in (first.0..end.0).map(Layer) {
+            if let Some(id) = self.tortoise.leading_block(layer)
+                && step.archive.block(id)?.is_none()
+            {
+                self.want(Thing::Block(id), None);
+            }
+        }
+        self.blocks_wanted = end.max(first);
+        Ok(())
     }
 
     /// Applies a final layer; whether that could be done.

@@ -1,8 +1,8 @@
 //! What others say: proposals, ballots, blocks and transactions, checked from cheap to dear.
 
 use super::ballots::ENOUGH;
-use super::parked::{Need, Waiting};
-use super::{Consensus, Effect, Inner, Step};
+use super::parked::{MAX_ATXS_OF_PEER, Need, Waiting};
+use super::{Consensus, Effect, Inner, REMEMBERED, Step};
 use crate::archive::{ArchiveError, Write};
 use crate::ballot::{Ballot, Content, Proposal};
 use crate::block::Block;
@@ -12,13 +12,13 @@ use crate::fraud::Statement;
 use crate::ids::{BallotId, BlockId, Layer};
 use crate::layers;
 use crate::source::{Peer, Source, Topic, Verdict};
-use crate::tortoise::{Counted, OpinionError, Uncountable};
+use crate::tortoise::{Chain, Counted, OpinionError, Uncountable};
 use crate::transaction::Transaction;
 use crate::wire::Thing;
 use crate::{beacon, hare, mempool};
 
-/// So many ATXs that ballots name may be missing.
-const MAX_ATXS_WANTED: usize = 256;
+/// A ballot has no more slots than so many times what all miners together have in a layer.
+const SLOTS_OF_LAYER: usize = 4;
 
 /// Why a ballot is not counted now.
 enum Stop {
@@ -98,16 +98,21 @@ impl Consensus {
             return Ok(());
         }
         match self.check(step, id, &ballot) {
-            Ok(()) => self.count(step, id, ballot, content, source),
+            Ok(votes) => self.count(step, id, ballot, votes, (content, source)),
             // Anybody can make a key and name an ATX that isn't there.
-            Err(Stop::Wait(Need::Atx(_))) if self.parked.atxs().len() >= MAX_ATXS_WANTED => {
+            Err(Stop::Wait(Need::Atx(_))) if self.parked.atxs_of(source.peer()) >= MAX_ATXS_OF_PEER => {
                 self.refuse(step, id, source, Verdict::Ignore, "too many ATXs are missing".into());
+                Ok(())
+            }
+            // What it builds on comes with the layers before it, and so does it; from here one would fetch base by base.
+            Err(Stop::Wait(Need::Base(_))) if !self.is_synced() => {
+                self.refuse(step, id, source, Verdict::Ignore, "layers before it are not synced".into());
                 Ok(())
             }
             Err(Stop::Wait(need)) => {
                 let content = content.filter(|_| !matches!(need, Need::Atx(_)));
                 self.need(step, need, source.peer());
-                if let Some((id, evicted)) = self.parked.park(id, need, Waiting { ballot, content, source }) {
+                for (id, evicted) in self.parked.park(id, need, Waiting { ballot, content, source }) {
                     self.refuse(step, id, evicted.source, Verdict::Ignore, "too much is waiting".into());
                 }
                 Ok(())
@@ -146,7 +151,7 @@ impl Consensus {
                 let writes = self.keep_content(step, id, ballot.layer, content, source.peer());
                 step.out.push(Effect::Persist(writes));
                 self.verdict(step, source, Verdict::Accept, "good".into());
-                self.queue.push_back(Inner::Build);
+                self.build_due = true;
             }
             None => self.verdict(step, source, Verdict::Ignore, "known already".into()),
         }
@@ -159,7 +164,7 @@ impl Consensus {
     }
 
     /// Everything that is to be checked of a ballot. Others may build on one that passes, whatever it weighs.
-    fn check(&mut self, step: &Step<'_>, id: BallotId, ballot: &Ballot) -> Result<(), Stop> {
+    fn check(&mut self, step: &Step<'_>, id: BallotId, ballot: &Ballot) -> Result<Chain, Stop> {
         let timing = &self.params.timing;
         let soon = timing.layer_at(step.now.after(self.params.consensus.round_ms));
         if ballot.layer <= self.params.effective_genesis() {
@@ -171,8 +176,13 @@ impl Consensus {
         if ballot.layer < self.tortoise.remembered() {
             return Err(ignore("its layer is long final"));
         }
+        if ballot.slots.len() > SLOTS_OF_LAYER * self.params.consensus.proposals_per_layer as usize {
+            return Err(reject("nobody has so many slots in a layer"));
+        }
         ballot.check(&self.verifier).map_err(reject)?;
-        if self.ballots.of(ballot.layer, ballot.smesher).count() >= ENOUGH && !self.parked.is_needed(id) {
+        let (layer, smesher) = (ballot.layer, ballot.smesher);
+        let enough = self.ballots.of(layer, smesher).count() + self.parked.of(layer, smesher) >= ENOUGH;
+        if enough && !self.parked.is_needed(id, |by| by != smesher && step.atxs.fraud_of(by).is_none()) {
             return Err(ignore("there are enough of its smesher's"));
         }
         let epoch = timing.epoch_of(ballot.layer);
@@ -187,6 +197,16 @@ impl Consensus {
         if roster.any(ballot.smesher).is_none_or(|member| member.atx != ballot.atx && !member.fraud) {
             return Err(ignore("the smesher has another ATX"));
         }
+        // What a layer's ballots are expected to weigh counts up to the last one's, and ballots before it may be to come.
+        if !self.is_synced() && self.tortoise.reach(ballot) > self.params.consensus.hdist.saturating_mul(REMEMBERED) {
+            return Err(ignore("it builds on what is far back, and layers are not synced"));
+        }
+        // Draws are dear to check, so they come last.
+        let votes = self.tortoise.understand(ballot).map_err(|why| match why {
+            Uncountable::Base(base) => Stop::Wait(Need::Base(base)),
+            Uncountable::BaseLayer | Uncountable::Opinion(OpinionError::Other) => reject(why),
+            Uncountable::Opinion(OpinionError::TooOld) => ignore(why),
+        })?;
         let slots = slots(weight, ballot.total_weight, &self.params);
         for slot in &ballot.slots {
             let message = slot_message(ballot.beacon, epoch, nonce, slot.counter);
@@ -196,12 +216,7 @@ impl Consensus {
             }
             self.verifier.drawn(ballot.smesher, &message, &slot.proof).map_err(reject)?;
         }
-        self.tortoise.understand(ballot).map_err(|why| match why {
-            Uncountable::Base(base) => Stop::Wait(Need::Base(base)),
-            Uncountable::BaseLayer | Uncountable::Opinion(OpinionError::Other) => reject(why),
-            Uncountable::Opinion(OpinionError::TooOld) => ignore(why),
-        })?;
-        Ok(())
+        Ok(votes)
     }
 
     fn count(
@@ -209,10 +224,11 @@ impl Consensus {
         step: &mut Step<'_>,
         id: BallotId,
         ballot: Ballot,
-        content: Option<Content>,
-        source: Source,
+        votes: Chain,
+        (content, source): (Option<Content>, Source),
     ) -> Result<(), ArchiveError> {
         let Ballot { layer, opinion, smesher, beacon, .. } = ballot;
+        self.electorate.prepare_layers(step.atxs, layer, layer);
         let bytes = encode(&ballot);
         if let Some(other) = self.ballots.contradicted_by(id, &ballot) {
             let known = match self.fresh.get(&other) {
@@ -229,7 +245,8 @@ impl Consensus {
             self.tortoise.convict(smesher);
         }
         let weight = self.weigh(step.atxs, &ballot);
-        self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight });
+        let claimed = self.weigh_by_any(step.atxs, &ballot);
+        self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight }, votes);
         self.ballots.insert(id, &ballot);
         let mut writes = vec![Write::Ballot { id, layer, bytes }];
         writes.extend(self.tortoise.take_fresh().into_iter().map(|link| Write::Opinion {
@@ -245,7 +262,7 @@ impl Consensus {
         let verdict = if fraud { Verdict::Ignore } else { Verdict::Accept };
         self.verdict(step, source, verdict, if fraud { "its smesher is a fraud" } else { "good" }.into());
         let epoch = self.params.timing.epoch_of(layer);
-        let better = self.electorate.claim(epoch, smesher, beacon);
+        let better = self.electorate.claim(layer, smesher, beacon, if fraud { 0 } else { claimed });
         if self.electorate.becomes_likely(epoch, beacon) {
             self.reweigh(step, epoch, beacon)?;
         }
@@ -256,8 +273,8 @@ impl Consensus {
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Ballot(id))));
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Proposal(id))));
         self.release(Need::Base(id));
-        self.queue.push_back(Inner::Build);
-        self.queue.push_back(Inner::Settle);
+        self.build_due = true;
+        self.settle_due = true;
         Ok(())
     }
 
@@ -304,13 +321,13 @@ impl Consensus {
     }
 
     pub(super) fn take_block(&mut self, step: &mut Step<'_>, id: BlockId, block: Block) {
-        // Anybody can make a block; one counts when ballots vote for it.
-        if !self.tortoise.is_voted_for(block.layer, id) {
+        // Anybody can make a block, and vote for it; one is of use when most ballots do.
+        if self.tortoise.leading_block(block.layer) != Some(id) {
             return self.queue.push_back(Inner::Layers(layers::Input::Settled(Thing::Block(id))));
         }
         self.keep_block(step, id, block);
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Block(id))));
-        self.queue.push_back(Inner::Settle);
+        self.settle_due = true;
     }
 
     pub(super) fn take_transaction(&mut self, step: &mut Step<'_>, bytes: Vec<u8>, source: Source) {
@@ -343,8 +360,8 @@ impl Consensus {
         step.out.push(Effect::Persist(vec![Write::Transaction { id, bytes }]));
         self.asked.insert(id, tx);
         self.queue.push_back(Inner::Layers(layers::Input::Have(Thing::Transaction(id))));
-        self.queue.push_back(Inner::Build);
-        self.queue.push_back(Inner::Settle);
+        self.build_due = true;
+        self.settle_due = true;
     }
 
     pub(super) fn after_mempool(&mut self, step: &mut Step<'_>, effects: Vec<mempool::Effect>) {

@@ -8,7 +8,7 @@ use crate::block::Block;
 use crate::codec::{DecodeError, decode};
 use crate::ids::{Epoch, Layer};
 use crate::ledger::LedgerError;
-use crate::tortoise::{Counted, Link};
+use crate::tortoise::{Chain, Counted, Link};
 
 /// What was kept can't be understood.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,8 @@ impl Consensus {
     pub fn restore(&mut self, archive: &dyn Archive, atxs: &Atxs) -> Result<(), RestoreError> {
         self.ledger.restore(archive)?;
         self.mempool.restore(archive, &self.ledger)?;
+        // A final block may name any of them, without effect; whoever applies that block later needs it.
+        self.kept = self.mempool.ids().collect();
         self.spoke = archive.spoke()?;
         self.silent = self.spoke;
         if let Some(last) = archive.last_applied()?
@@ -59,6 +61,7 @@ impl Consensus {
                 self.electorate.set_beacon(Epoch(epoch), beacon);
             }
         }
+        self.restore_draws(archive, atxs, self.params.timing.first_layer(epoch_of(last)), first)?;
         for layer in first.0..=last.0 {
             self.restore_layer(archive, atxs, Layer(layer))?;
         }
@@ -73,6 +76,36 @@ impl Consensus {
         Ok(())
     }
 
+    /// Slots, totals and beacons of ballots of layers that are remembered for nothing else.
+    fn restore_draws(
+        &mut self,
+        archive: &dyn Archive,
+        atxs: &Atxs,
+        first: Layer,
+        end: Layer,
+    ) -> Result<(), RestoreError> {
+        for layer in (first.0..end.0).map(Layer) {
+            self.electorate.prepare_layers(atxs, layer, layer);
+            for id in archive.ballots(layer)? {
+                let Some(bytes) = archive.ballot(id)? else { continue };
+                let ballot = decode(&bytes)?;
+                self.ballots.insert_draws(id, &ballot);
+                self.restore_claim(atxs, &ballot);
+            }
+        }
+        Ok(())
+    }
+
+    /// What most ballots name may be another beacon than the one that was kept.
+    fn restore_claim(&mut self, atxs: &Atxs, ballot: &Ballot) {
+        let weight = self.weigh_by_any(atxs, ballot);
+        let epoch = self.params.timing.epoch_of(ballot.layer);
+        if let Some(better) = self.electorate.claim(ballot.layer, ballot.smesher, ballot.beacon, weight) {
+            self.electorate.set_beacon(epoch, better);
+        }
+        self.electorate.becomes_likely(epoch, ballot.beacon);
+    }
+
     fn restore_layer(&mut self, archive: &dyn Archive, atxs: &Atxs, layer: Layer) -> Result<(), RestoreError> {
         self.electorate.prepare_layers(atxs, layer, layer);
         for id in archive.ballots(layer)? {
@@ -82,14 +115,9 @@ impl Consensus {
                 continue;
             }
             let Ballot { opinion, smesher, beacon, .. } = ballot;
-            self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight: 0 });
+            self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight: 0 }, Chain::default());
             self.ballots.insert(id, &ballot);
-            // What most ballots name may be another beacon than the one that was kept.
-            let epoch = self.params.timing.epoch_of(layer);
-            if let Some(better) = self.electorate.claim(epoch, smesher, beacon) {
-                self.electorate.set_beacon(epoch, better);
-            }
-            self.electorate.becomes_likely(epoch, beacon);
+            self.restore_claim(atxs, &ballot);
             if let Some(bytes) = archive.content(id)? {
                 self.ballots.insert_content(layer, id, decode(&bytes)?);
             }

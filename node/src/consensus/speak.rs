@@ -15,6 +15,13 @@ use crate::signature::Signer;
 use crate::source::{Source, Topic};
 use crate::time::Grade;
 
+/// No more than `limit` of these, ascending; if there are more, those from `start` on, and then the first ones.
+pub(super) fn some_from(ids: &BTreeSet<AtxId>, start: AtxId, limit: usize) -> Vec<AtxId> {
+    let mut some: Vec<AtxId> = ids.range(start..).chain(ids.range(..start)).take(limit).copied().collect();
+    some.sort_unstable();
+    some
+}
+
 /// The slots of a miner in an epoch, by layer.
 #[derive(Debug)]
 pub(super) struct Schedule {
@@ -73,7 +80,12 @@ impl Consensus {
             step.out.push(Effect::Tell { warning: true, what });
             return Ok(());
         };
-        let content = self.content(step, layer);
+        // Where its list of ATXs begins nobody chose.
+        let start = drawn
+            .first()
+            .and_then(|(.., slots)| slots.first())
+            .map_or([0; 32], |slot| *blake3::hash(&slot.proof.0[..32]).as_bytes());
+        let content = self.content(step, layer, AtxId(start));
         for (signer, atx, total_weight, slots) in drawn {
             let mut ballot = Ballot {
                 layer,
@@ -121,13 +133,13 @@ impl Consensus {
         }
         let schedule = self.schedules.get(&(epoch, node_id))?;
         let slots = schedule.layers.get(&layer).into_iter().flatten();
-        let unused = slots.filter(|slot| !self.ballots.is_used(member.atx, slot.counter));
+        let unused = slots.filter(|slot| !self.ballots.is_used(member.atx, node_id, beacon, slot.counter));
         let unused: Vec<Slot> = unused.take(MAX_SLOTS).copied().collect();
         (!unused.is_empty()).then_some((member.atx, total_weight, unused))
     }
 
-    /// What this node wants in a block.
-    fn content(&self, step: &Step<'_>, layer: Layer) -> Content {
+    /// What this node wants in a block. If there are too many ATXs, those from `start` on: no id is better than another.
+    fn content(&self, step: &Step<'_>, layer: Layer, start: AtxId) -> Content {
         let txs = self.mempool.pick(&self.ledger, MAX_CONTENT_TXS);
         // By the classical rule nobody is paid for weight alone.
         let Some(roster) =
@@ -149,7 +161,7 @@ impl Consensus {
                 revoked.insert(id);
             }
         }
-        let limited = |ids: BTreeSet<AtxId>| ids.into_iter().take(MAX_CONTENT_ATXS).collect();
+        let limited = |ids: BTreeSet<AtxId>| some_from(&ids, start, MAX_CONTENT_ATXS);
         Content { atxs: limited(atxs), revoked: limited(revoked), txs }
     }
 }

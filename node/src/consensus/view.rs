@@ -10,6 +10,7 @@ use crate::archive::Archive;
 use crate::ballot::{Content, Vote};
 use crate::beacon;
 use crate::block::Block;
+use crate::eligibility::slots;
 use crate::hare;
 use crate::ids::{BallotId, Beacon, BlockId, Epoch, Layer, NodeId};
 use crate::layers;
@@ -43,9 +44,19 @@ impl Seen<'_> {
         let Some(ballot) = self.tortoise.ballot(id) else { return false };
         let Some(member) = self.electorate.member(layer, ballot.smesher) else { return false };
         let alone = self.ballots.of(layer, ballot.smesher).count() == 1;
+        let is_due = self.is_due(layer, id, ballot.smesher, member.weight);
         let same_beacon = Some(ballot.beacon) == self.electorate.beacon_at(layer);
         let honest = member.grade == Grade::Good && !member.fraud && ballot.weight > 0;
-        honest && alone && same_beacon && self.is_here(layer, content)
+        honest && alone && is_due && same_beacon && self.is_here(layer, content)
+    }
+
+    /// Whether its slots are about as many as its smesher has by the weights that this node knows. Which weight of all its
+    /// slots follow from a smesher says itself; one that named a tiny one would have some in every layer.
+    fn is_due(&self, layer: Layer, id: BallotId, smesher: NodeId, weight: u64) -> bool {
+        let roster = self.electorate.roster_at(layer);
+        let Some((roster, claim)) = roster.zip(self.ballots.claim(layer, smesher, id)) else { return false };
+        let slots = slots(weight, roster.total_weight, self.params).most();
+        claim.counter < slots.saturating_mul(2) && claim.total_weight >= roster.total_weight / 2
     }
 
     fn is_here(&self, layer: Layer, content: &Content) -> bool {
@@ -93,7 +104,7 @@ impl beacon::View for Seen<'_> {
     }
 
     fn may_speak(&self, epoch: Epoch) -> bool {
-        self.may_speak_in(Layer(epoch.0.saturating_mul(self.params.timing.layers_per_epoch)))
+        self.may_speak_in(self.params.timing.first_layer(epoch))
     }
 
     fn is_fraud(&self, node_id: NodeId) -> bool {
@@ -122,6 +133,10 @@ impl layers::View for Has<'_> {
             Thing::Block(id) => self.blocks.contains_key(&id) || kept(self.archive.block(id)),
             Thing::Transaction(id) => self.mempool.get(id).is_some() || kept(self.archive.transaction(id)),
         }
+    }
+
+    fn wants_block(&self, layer: Layer, id: BlockId) -> bool {
+        self.tortoise.leading_block(layer) == Some(id)
     }
 
     fn frontier(&self) -> Layer {

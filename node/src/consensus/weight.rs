@@ -16,10 +16,16 @@ impl Consensus {
     /// nothing, nor does who names a beacon that no third of the weight names.
     pub(super) fn weigh(&self, atxs: &Atxs, ballot: &Ballot) -> u64 {
         let epoch = self.params.timing.epoch_of(ballot.layer);
+        if self.electorate.is_likely(epoch, ballot.beacon) { self.weigh_by_any(atxs, ballot) } else { 0 }
+    }
+
+    /// The same, whichever beacon it names.
+    pub(super) fn weigh_by_any(&self, atxs: &Atxs, ballot: &Ballot) -> u64 {
+        let epoch = self.params.timing.epoch_of(ballot.layer);
         let part = atxs.atx(ballot.atx).and_then(|record| Some((record.part(ballot.smesher)?, record.ticks)));
         let (Some((part, ticks)), Some(roster)) = (part, self.electorate.roster(epoch)) else { return 0 };
         let first = self.ballots.total(ballot.atx, ballot.smesher);
-        if first.is_some_and(|first| first != ballot.total_weight) || !self.electorate.is_likely(epoch, ballot.beacon) {
+        if first.is_some_and(|first| first != ballot.total_weight) {
             return 0;
         }
         let weight = u64::from(part.effective_units).saturating_mul(ticks);

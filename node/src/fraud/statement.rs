@@ -68,14 +68,15 @@ impl Statement {
     }
 }
 
-/// Two ballots of one layer, or two for one slot. An ATX has slots in one epoch only, so ATX and counter name a slot.
+/// Two ballots of one layer, or two for one slot. An ATX has slots in one epoch only, so ATX, beacon and counter name a slot:
+/// by another beacon, which an honest miner may have learned of late, the same counter is drawn for another layer.
 fn ballots_contradict(one: &Ballot, other: &Ballot) -> bool {
     if one.layer == other.layer {
         return one.id() != other.id();
     }
     // Counters ascend in both.
     let uses = |counter: u32| other.slots.binary_search_by_key(&counter, |slot| slot.counter).is_ok();
-    one.atx == other.atx && one.slots.iter().any(|slot| uses(slot.counter))
+    (one.atx, one.beacon) == (other.atx, other.beacon) && one.slots.iter().any(|slot| uses(slot.counter))
 }
 
 impl Scale for Statement {

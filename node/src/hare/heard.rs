@@ -17,7 +17,7 @@ pub(super) struct Heard {
     pub(super) value: Hash,
     pub(super) signature: Signature,
     seats: u16,
-    /// The part of the proof that the sender had no choice in.
+    /// The smallest of its seats' draws.
     draw: Hash,
     /// The round that was to be executed next when it came.
     came: u32,
@@ -30,8 +30,10 @@ pub(super) struct Heard {
 
 impl Heard {
     pub(super) fn of(message: &HareMessage, value: Hash, seats: u16, fraud: bool) -> Self {
-        let mut draw = [0; 32];
-        draw.copy_from_slice(&message.proof.0[..32]);
+        // The part of the proof that the sender had no choice in.
+        let unforced = &message.proof.0[..32];
+        let drawn = |seat: u16| *blake3::hash(&[unforced, &seat.to_le_bytes()].concat()).as_bytes();
+        let draw = (0..seats.max(1)).map(drawn).min().unwrap_or_default();
         let signature = message.signature;
         Self { value, signature, seats, draw, came: 0, caught: None, fraud, contradicted: false }
     }
@@ -177,7 +179,7 @@ impl Messages {
         known.iter().map(|heard| Candidate { value: heard.value, grade: heard.gradecast(round) }).collect()
     }
 
-    /// A bit of the smallest draw of a round's messages with the best grade: nobody chose it.
+    /// A bit of the smallest draw of a round's messages with the best grade: nobody chose it, and each seat had one.
     pub(super) fn coin(&self, round: u32) -> Option<bool> {
         let draws = self.of(round).filter(|heard| heard.grade(round) >= BEST).map(|heard| heard.draw);
         draws.min().map(|draw| draw[31] & 1 == 1)

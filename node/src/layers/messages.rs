@@ -1,7 +1,7 @@
 //! What goes into the machine and what comes out.
 
 use crate::codec::DecodeError;
-use crate::ids::Layer;
+use crate::ids::{BlockId, Layer};
 use crate::source::Peer;
 use crate::wire::{Request, Response, Thing};
 
@@ -11,10 +11,13 @@ pub trait View {
     /// there can be no right one of this name.
     fn has(&self, thing: &Thing) -> bool;
 
+    /// Whether a block is of use: anybody can make one, and few ballots or none may be for it, by now.
+    fn wants_block(&self, layer: Layer, id: BlockId) -> bool;
+
     /// The first layer that isn't final; on a fresh node the first in which there is weight.
     fn frontier(&self) -> Layer;
 
-    /// The layer that is running; `None` before the first.
+    /// The layer that is running; `None` before the first, and as long as nothing of layers can be judged.
     fn running(&self) -> Option<Layer>;
 }
 

@@ -237,7 +237,8 @@ impl Pass {
         if ballots.is_empty() && blocks.is_empty() {
             return Err(Lie::Empty(layer));
         }
-        let things = ballots.iter().map(|id| Thing::Ballot(*id)).chain(blocks.iter().map(|id| Thing::Block(*id)));
+        let blocks = blocks.iter().filter(|id| view.wants_block(layer, **id));
+        let things = ballots.iter().map(|id| Thing::Ballot(*id)).chain(blocks.map(|id| Thing::Block(*id)));
         let before = self.missing.len();
         let guide = self.guide;
         self.missing.extend(things.filter(|thing| is_missing(thing, guide, view, deliveries)));

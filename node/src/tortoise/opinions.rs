@@ -25,6 +25,10 @@ pub struct Link {
     pub before: Opinion,
 }
 
+/// The votes of a ballot from where it differs from its base.
+#[derive(Debug, Default)]
+pub struct Chain(Vec<Link>);
+
 impl Link {
     /// The chain that ends with it.
     #[must_use]
@@ -122,15 +126,15 @@ impl Opinions {
     }
 
     /// The chain of a ballot of `layer`: that of its base of `base_layer`, with `differences`, ascending. Layers that are in
-    /// neither are empty. Nothing is kept unless it comes to `wanted`.
+    /// neither are empty. It must come to `wanted`. Nothing of it is kept yet.
     pub(super) fn derive(
-        &mut self,
+        &self,
         base: Opinion,
         base_layer: Layer,
         layer: Layer,
         differences: &[LayerVote],
         wanted: Opinion,
-    ) -> Result<(), OpinionError> {
+    ) -> Result<Chain, OpinionError> {
         let first = differences.first().map_or(base_layer, |first| first.layer.min(base_layer));
         if layer.since(first) > MAX_WALK {
             return Err(OpinionError::TooOld);
@@ -150,14 +154,18 @@ impl Opinions {
             let base_vote = said.pop().unwrap_or(Vote::Empty);
             let vote = differences.next_if(|difference| difference.layer == layer_at).map_or(base_vote, |it| it.vote);
             let opinion = extend(at, vote);
-            links.push((opinion, Link { layer: layer_at, vote, before: at }));
+            links.push(Link { layer: layer_at, vote, before: at });
             (at, layer_at) = (opinion, layer_at.next());
         }
         if at != wanted {
             return Err(OpinionError::Other);
         }
-        links.into_iter().for_each(|(opinion, link)| self.insert(opinion, link));
-        Ok(())
+        Ok(Chain(links))
+    }
+
+    /// Keeps a chain.
+    pub(super) fn keep(&mut self, Chain(links): Chain) {
+        links.into_iter().for_each(|link| self.insert(link.opinion(), link));
     }
 
     /// What has to be said beyond `base`, a chain of a ballot of `base_layer`, to come to `own`, the chain of a ballot of a
@@ -247,13 +255,14 @@ mod tests {
                     let mut others = Opinions::default();
                     assert_eq!(chain(&mut others, base, 3), theirs);
                     let layer = first.after(len);
-                    others.derive(theirs, first.after(3), layer, &differences, ours).unwrap();
+                    let derived = others.derive(theirs, first.after(3), layer, &differences, ours).unwrap();
+                    others.keep(derived);
                     assert!(others.back(ours).eq(all.back(ours)));
                     let mut wrong = Opinions::default();
                     chain(&mut wrong, base, 3);
                     let before = wrong.len();
                     let error = wrong.derive(theirs, first.after(3), layer, &differences, Opinion([9; 32]));
-                    assert_eq!((error, wrong.len()), (Err(OpinionError::Other), before));
+                    assert_eq!((error.unwrap_err(), wrong.len()), (OpinionError::Other, before));
                 }
             }
         }
@@ -268,8 +277,8 @@ mod tests {
         }
         all.forget(Layer(5));
         let late = [LayerVote { layer: Layer(3), vote: Vote::Empty }];
-        assert_eq!(all.derive(opinion, Layer(10), Layer(11), &late, START), Err(OpinionError::TooOld));
-        assert_eq!(all.derive(opinion, Layer(10), Layer(u32::MAX), &[], START), Err(OpinionError::TooOld));
+        assert_eq!(all.derive(opinion, Layer(10), Layer(11), &late, START).unwrap_err(), OpinionError::TooOld);
+        assert_eq!(all.derive(opinion, Layer(10), Layer(u32::MAX), &[], START).unwrap_err(), OpinionError::TooOld);
         assert_eq!(all.back(opinion).count(), 5);
     }
 }

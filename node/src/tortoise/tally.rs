@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Counted;
 use super::opinions::{Link, Opinions};
 use crate::ballot::Vote;
-use crate::ids::{BlockId, Layer};
+use crate::ids::Layer;
 
 /// A vote, and what says so weighs.
 pub(super) type Weighed = (Vote, u128);
@@ -44,11 +44,6 @@ impl Tally {
                 *sum = sum.saturating_sub(ballot.weight.into());
             }
         }
-    }
-
-    pub(super) fn is_voted_for(&self, layer: Layer, block: BlockId) -> bool {
-        let votes = self.layers.get(&layer).into_iter().flatten();
-        votes.filter(|(_, weight)| **weight > 0).any(|(vote, _)| matches!(vote, Vote::Block { id, .. } if *id == block))
     }
 
     /// The heaviest vote on a layer, abstentions left out; of several the smallest.

@@ -65,10 +65,9 @@ impl Miner {
     }
 
     fn hear(&mut self, ballot: &Ballot, weight: u64) {
-        self.tortoise.understand(ballot).unwrap();
-        let Ballot { layer, opinion, smesher, .. } = *ballot;
-        self.tortoise
-            .count(ballot.id(), Counted { layer, opinion, smesher, beacon: Beacon([0; 4]), weight: weight << 16 });
+        let votes = self.tortoise.understand(ballot).unwrap();
+        let Ballot { layer, opinion, smesher, beacon, .. } = *ballot;
+        self.tortoise.count(ballot.id(), Counted { layer, opinion, smesher, beacon, weight: weight << 16 }, votes);
         while let Some(vote) = self.tortoise.final_vote(|_| W) {
             self.tortoise.settle(vote);
         }
@@ -234,14 +233,14 @@ fn ballots_without_a_base_wait_and_wrong_ones_are_told() {
     });
     let second = miners[0].ballot(FIRST.next());
     let mut other = Tortoise::new(FIRST, 10, 50);
-    assert_eq!(other.understand(&second), Err(Uncountable::Base(second.base.unwrap())));
+    assert_eq!(other.understand(&second).unwrap_err(), Uncountable::Base(second.base.unwrap()));
     let base = first.iter().find(|ballot| Some(ballot.id()) == second.base).unwrap();
-    other.understand(base).unwrap();
+    let votes = other.understand(base).unwrap();
     let (opinion, smesher, beacon) = (base.opinion, base.smesher, base.beacon);
-    other.count(base.id(), Counted { layer: FIRST, opinion, smesher, beacon, weight: 1 });
+    other.count(base.id(), Counted { layer: FIRST, opinion, smesher, beacon, weight: 1 }, votes);
     other.understand(&second).unwrap();
     let wrong = Ballot { opinion: Opinion([7; 32]), ..second.clone() };
-    assert_eq!(other.understand(&wrong), Err(OpinionError::Other.into()));
+    assert_eq!(other.understand(&wrong).unwrap_err(), OpinionError::Other.into());
     let same_layer = Ballot { layer: FIRST, ..second };
-    assert_eq!(other.understand(&same_layer), Err(Uncountable::BaseLayer));
+    assert_eq!(other.understand(&same_layer).unwrap_err(), Uncountable::BaseLayer);
 }

@@ -128,6 +128,14 @@ fn what_does_not_contradict_proves_nothing() {
     let innocent = [
         (&one_ballot, one_ballot.clone()),
         (&one_ballot, ballot(eve, |ballot| counters(ballot, LAYER + 1, &[1, 3, 6]))),
+        // By another beacon the same counter has another layer.
+        (
+            &one_ballot,
+            ballot(eve, |ballot| {
+                counters(ballot, LAYER + 1, &[2, 5]);
+                ballot.beacon.0[0] ^= 1;
+            }),
+        ),
         (&one_ballot, ballot(eve, |ballot| (ballot.layer, ballot.atx) = (Layer(LAYER + 1), AtxId([5; 32])))),
         (&one_hare, one_hare.clone()),
         (&one_hare, at(|header| header.layer = Layer(LAYER + 1))),

@@ -84,7 +84,8 @@ fn whoever_marries_a_fraud_answers_for_it() {
     let married = world.next_but(&base.eve, 5, Some(base.e1.id()), |plan| {
         plan.marriages = vec![base.eve.marries(&base.eve, NO_ATX), frank.marries(&base.eve, f1.id())];
     });
-    assert_eq!(desk.comes(&married), Found::Verdict(Verdict::Ignore, Reason::Fraud));
+    // Handed on: the others know nothing of the marriage.
+    assert_eq!(desk.comes(&married), Found::Verdict(Verdict::Accept, Reason::Fraud));
     assert!(desk.atxs.fraud_of(base.eve.id()).is_some());
     assert_eq!(desk.frauds(), [frank.id()], "but nobody needs a proof of that");
 }

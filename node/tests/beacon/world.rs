@@ -58,6 +58,7 @@ pub(crate) fn coin(signer: &Signer, round: u8) -> VrfProof {
     4u8.encode_to(&mut message);
     EPOCH.encode_to(&mut message);
     round.encode_to(&mut message);
+    NONCE.encode_to(&mut message);
     signer.draw(&message).unwrap()
 }
 

@@ -19,7 +19,7 @@ pub(crate) const BEACON: Beacon = Beacon([7; 4]);
 pub(crate) const ROUND_MS: u64 = 1000;
 /// Rounds of all iterations, and the one in which it is seen what came of the last.
 pub(crate) const ROUNDS: u32 = 29;
-const WEIGHT: u64 = 1 << 20;
+pub(crate) const WEIGHT: u64 = 1 << 20;
 
 /// Numbers from a seed.
 #[derive(Clone, Debug)]
@@ -71,23 +71,27 @@ pub(crate) fn verifier() -> Verifier {
 }
 
 pub(crate) fn roster(members: impl IntoIterator<Item = (NodeId, u64)>) -> Roster {
-    let member = |weight| Member {
+    graded(members.into_iter().map(|(id, weight)| (id, weight, Grade::Good)))
+}
+
+pub(crate) fn graded(members: impl IntoIterator<Item = (NodeId, u64, Grade)>) -> Roster {
+    let member = |weight, grade| Member {
         atx: AtxId([1; 32]),
         weight,
         vrf_nonce: 0,
         coinbase: Address([0; 24]),
         height: 1,
-        grade: Grade::Good,
+        grade,
         fraud: false,
     };
-    Roster::of(Epoch(2), members.into_iter().map(|(id, weight)| (id, member(weight))).collect())
+    Roster::of(Epoch(2), members.into_iter().map(|(id, weight, grade)| (id, member(weight, grade))).collect())
 }
 
 /// What a member says, if it is drawn.
 pub(crate) fn message(signer: &Signer, roster: &Roster, at: IterRound, value: Value) -> Option<HareMessage> {
     let proof = signer.draw(&seat_message(BEACON, LAYER, at.number())).unwrap();
     let weight = roster.member(signer.node_id()).unwrap().weight;
-    let seats = seats(weight, roster.total_weight, params().consensus.committee, &proof);
+    let seats = seats(weight, roster.seat_weight, params().consensus.committee, &proof);
     let (sender, signature) = (signer.node_id(), Signature([0; 64]));
     let mut message = HareMessage { layer: LAYER, at, value, proof, seats, sender, signature };
     message.sign(signer);
@@ -162,8 +166,15 @@ pub(crate) struct World {
 impl World {
     /// Of `honest` machines with one miner each, and the keys of `liars`, all of one weight.
     pub(crate) fn new(seed: u64, honest: usize, liars: usize) -> Self {
+        Self::with(seed, honest, (liars, WEIGHT, Grade::Good))
+    }
+
+    /// The same with keys of liars of another weight, whose ATXs came at another time.
+    pub(crate) fn with(seed: u64, honest: usize, (liars, weight, grade): (usize, u64, Grade)) -> Self {
         let all: Vec<_> = (0..(honest + liars) as u64).map(|i| signer(seed << 16 | i)).collect();
-        let roster = roster(all.iter().map(|signer| (signer.node_id(), WEIGHT)));
+        let standing = |i| if i < honest { (WEIGHT, Grade::Good) } else { (weight, grade) };
+        let members = all.iter().enumerate().map(|(i, signer)| (signer.node_id(), standing(i)));
+        let roster = graded(members.map(|(id, (weight, grade))| (id, weight, grade)));
         let node = |signer: &Signer| Node {
             hare: Hare::new(&params(), verifier(), vec![signer.clone()]),
             eyes: Eyes { roster: roster.clone(), proposals: ids(&[1, 2, 3]), frauds: BTreeSet::new(), may_speak: true },

@@ -221,6 +221,10 @@ fn no_more_is_fetched_than_judged() {
         fn has(&self, _: &Thing) -> bool {
             false
         }
+        fn wants_block(&self, _: Layer, _: node::ids::BlockId) -> bool {
+            true
+        }
+
         fn frontier(&self) -> Layer {
             Layer(0)
         }

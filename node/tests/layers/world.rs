@@ -87,6 +87,10 @@ impl View for Eyes<'_> {
         has(self.archive, thing)
     }
 
+    fn wants_block(&self, _: Layer, _: node::ids::BlockId) -> bool {
+        true
+    }
+
     fn frontier(&self) -> Layer {
         self.frontier
     }
