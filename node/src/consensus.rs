@@ -225,6 +225,12 @@ impl Consensus {
         self.atxs_synced && self.layers.is_synced()
     }
 
+    /// Whether it lacks so many layers that what is said now can't be understood for a while.
+    fn is_far_behind(&self) -> bool {
+        let last = self.tortoise.last().unwrap_or(self.tortoise.frontier()).after(self.params.consensus.hdist);
+        !self.is_synced() && self.running.is_some_and(|running| last < running)
+    }
+
     /// The first layer that isn't final.
     #[must_use]
     pub fn frontier(&self) -> Layer {

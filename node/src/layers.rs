@@ -397,12 +397,10 @@ impl Layers {
         None
     }
 
-    /// Begins a pass when it is time for one, with whom none was begun for the longest time. While something has no verdict
-    /// a pass can't show that nothing is missing; but it may find what that waits for.
+    /// Begins a pass when it is time for one, with whom none was begun for the longest time.
     fn begin(&mut self, now: Time, view: &dyn View) {
         // A pass over no layers would show that nothing is missing.
-        let is_time = view.running().is_some() && (self.synced || self.deliveries.is_empty());
-        if self.pass.is_some() || !is_time {
+        if self.pass.is_some() || view.running().is_none() {
             return;
         }
         let seed = self.config.seed;

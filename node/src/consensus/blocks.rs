@@ -17,7 +17,7 @@ impl Consensus {
     /// Makes the blocks for which everything is here.
     pub(super) fn build(&mut self, step: &mut Step<'_>) -> Result<(), ArchiveError> {
         // What is missing comes in its turn; and the block may be final already.
-        if !self.is_synced() {
+        if self.is_far_behind() {
             return Ok(());
         }
         let layers: Vec<Layer> = self.agreed.keys().copied().collect();

@@ -105,8 +105,8 @@ impl Consensus {
                 Ok(())
             }
             // What it builds on comes with the layers before it, and so does it; from here one would fetch base by base.
-            Err(Stop::Wait(Need::Base(_))) if !self.is_synced() => {
-                self.refuse(step, id, source, Verdict::Ignore, "layers before it are not synced".into());
+            Err(Stop::Wait(Need::Base(_))) if self.is_far_behind() && matches!(source, Source::Gossip { .. }) => {
+                self.verdict(step, source, Verdict::Ignore, "layers before it are not synced".into());
                 Ok(())
             }
             Err(Stop::Wait(need)) => {

@@ -113,9 +113,4 @@ impl Deliveries {
     pub(super) fn has_room(&self) -> bool {
         self.unjudged.len() < MAX_UNJUDGED && self.bytes < MAX_UNJUDGED_BYTES
     }
-
-    /// Whether everything has its verdict.
-    pub(super) fn is_empty(&self) -> bool {
-        self.unjudged.is_empty()
-    }
 }

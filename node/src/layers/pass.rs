@@ -241,8 +241,10 @@ impl Pass {
         let things = ballots.iter().map(|id| Thing::Ballot(*id)).chain(blocks.map(|id| Thing::Block(*id)));
         let before = self.missing.len();
         let guide = self.guide;
+        // What was delivered and waits for something is missing as well, but there is no use in asking for it again.
+        let waits = things.clone().any(|thing| deliveries.waits(&thing));
         self.missing.extend(things.filter(|thing| is_missing(thing, guide, view, deliveries)));
-        if self.missing.len() > before && view.running().is_none_or(|running| layer < running) {
+        if (waits || self.missing.len() > before) && view.running().is_none_or(|running| layer < running) {
             self.shown.clean = false;
         }
         self.slice.1 += 1;
