@@ -5,8 +5,8 @@
 //!   what was final once stays so.
 //! - **Validity.** A final block names only ATXs that its node knows, an ATX once, and transactions that it keeps; who is paid for a proposal is the coinbase of
 //!   somebody's ATX.
-//! - **Liveness.** An honest node that has been up and whole with the network for long enough is no more than
-//!   [`MAX_LAG`] layers behind: at first Hare's word makes a layer final within a few layers; where it failed, the tortoise waits
+//! - **Liveness.** An honest node that has been up and whole with the network for long enough, and with more than two thirds
+//!   of the weight honest and up, is no more than [`MAX_LAG`] layers behind: at first Hare's word makes a layer final within a few layers; where it failed, the tortoise waits
 //!   for `hdist` layers and needs some more. After a partition or a start it has [`MAX_HEALING`] layers for it: what was
 //!   missed is fetched, and votes for both sides' layers have to outweigh each other. A node that was away for longer
 //!   catches up by [`CATCHING_UP`] layers in two.
@@ -359,15 +359,13 @@ impl Judge {
     }
 }
 
-/// Whether the honest weight that is up exceeds what liars may set against it by a third of all: then votes make layers
-/// final, whatever liars say.
+/// Whether more than two thirds of the weight are honest and up. With less no layer need become final.
 fn is_strong(members: &[Member]) -> bool {
     let weight = |wanted: &dyn Fn(&&Member) -> bool| -> u64 {
         members.iter().filter(wanted).filter_map(|member| member.plan.units).map(u64::from).sum()
     };
     let up = weight(&|member| member.is_honest() && member.node.is_some());
-    let liars = weight(&|member| !member.is_honest());
-    3 * up.saturating_sub(liars) > weight(&|_| true)
+    3 * up > 2 * weight(&|_| true)
 }
 
 /// All ATXs of an epoch.
