@@ -14,6 +14,18 @@ fn network(layers: std::ops::Range<u32>) -> Memory {
     archive
 }
 
+/// A node that has what its three peers have, and knows it.
+fn synced() -> World {
+    let all = network(0..20);
+    let mut world = World::new(20);
+    world.archive = all.clone();
+    for i in 1..4 {
+        world.serve(i, all.clone(), honest());
+    }
+    assert!(world.run(20_000, |world| world.layers.is_synced()));
+    world
+}
+
 #[test]
 fn a_fresh_node_gets_everything_in_order() {
     let all = network(10..600);
@@ -119,13 +131,7 @@ fn who_drips_is_passed_over() {
 /// A synced node pays little for knowing that it lacks nothing, and finds what gossip lost.
 #[test]
 fn passes_are_cheap_and_find_what_was_lost() {
-    let all = network(0..20);
-    let mut world = World::new(20);
-    world.archive = all.clone();
-    for i in 1..4 {
-        world.serve(i, all.clone(), honest());
-    }
-    assert!(world.run(20_000, |world| world.layers.is_synced()));
+    let mut world = synced();
     let (bytes, asked): (usize, usize) = (world.bytes, world.servers.values().map(|server| server.asked).sum());
     world.run(60_000, |_| false);
     let passes = world.servers.values().map(|server| server.asked).sum::<usize>() - asked;
@@ -192,13 +198,7 @@ fn a_run_is_repeatable() {
 /// A ballot waits for something, maybe for ever; the node goes on comparing, and may find what that is.
 #[test]
 fn what_waits_does_not_end_comparing() {
-    let all = network(0..20);
-    let mut world = World::new(20);
-    world.archive = all.clone();
-    for i in 1..4 {
-        world.serve(i, all.clone(), honest());
-    }
-    assert!(world.run(20_000, |world| world.layers.is_synced()));
+    let mut world = synced();
     let waits = crate::things::keep(&mut world.servers.get_mut(&peer(2)).unwrap().archive, 19, 99, None);
     world.waiting.insert(Thing::Ballot(waits));
     assert!(world.run(5_000, |world| world.delivered.contains(&(peer(2), Thing::Ballot(waits)))));
