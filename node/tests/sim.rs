@@ -53,6 +53,17 @@ fn a_hundred_networks_with_all_faults_and_three_tenths_dishonest_agree() {
     assert!(layers > 3000 && convicted > 100, "{layers} layers are final, {convicted} liars convicted");
 }
 
+/// Where three tenths lie and others crash, too little weight is up most of the time for layers to have to become final; here
+/// there is enough of it, and time.
+#[test]
+fn networks_keep_up_for_long() {
+    let settings = Settings { nodes: 20, layers: 120, faults: Faults::all(), dishonest: 20, ..Settings::default() };
+    let reports = reports(&settings, 0..12);
+    assert_eq!(broken(&reports), [""; 0]);
+    let judged: u64 = reports.iter().map(|report| report.judged).sum();
+    assert!(judged > 5000, "whether a node keeps up was asked {judged} times");
+}
+
 #[test]
 fn the_linear_rule_holds_too() {
     let rule = RewardRule::Linear { proposers_permille: 100 };

@@ -244,8 +244,9 @@ impl Consensus {
         if fraud {
             self.tortoise.convict(smesher);
         }
-        let weight = self.weigh(step.atxs, &ballot);
+        let epoch = self.params.timing.epoch_of(layer);
         let claimed = self.weigh_by_any(step.atxs, &ballot);
+        let weight = if self.electorate.is_likely(epoch, beacon) { claimed } else { 0 };
         self.tortoise.count(id, Counted { layer, opinion, smesher, beacon, weight }, votes);
         self.ballots.insert(id, &ballot);
         let mut writes = vec![Write::Ballot { id, layer, bytes }];
@@ -261,7 +262,6 @@ impl Consensus {
         self.fresh.insert(id, ballot);
         let verdict = if fraud { Verdict::Ignore } else { Verdict::Accept };
         self.verdict(step, source, verdict, if fraud { "its smesher is a fraud" } else { "good" }.into());
-        let epoch = self.params.timing.epoch_of(layer);
         let better = self.electorate.claim(layer, smesher, beacon, if fraud { 0 } else { claimed });
         if self.electorate.becomes_likely(epoch, beacon) {
             self.reweigh(step, epoch, beacon)?;

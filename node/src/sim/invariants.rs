@@ -88,6 +88,7 @@ pub(super) struct Summary {
     pub(super) final_layers: u32,
     pub(super) empty_layers: u32,
     pub(super) worst_lag: u32,
+    pub(super) judged: u64,
     pub(super) convicted: usize,
 }
 
@@ -271,6 +272,7 @@ impl Judge {
         }
         let lag = layer.since(self.seen[i]);
         self.summary.worst_lag = self.summary.worst_lag.max(lag);
+        self.summary.judged += 1;
         if lag > MAX_LAG {
             self.breaks(Rule::Liveness, i, format!("{lag} layers are not final, where {MAX_LAG} may be"));
         }

@@ -96,6 +96,8 @@ pub struct Report {
     pub empty_layers: u32,
     /// The most layers by which an honest node that should have kept up was behind.
     pub worst_lag: u32,
+    /// How often it was judged whether an honest node kept up: once a layer for each that should have.
+    pub judged: u64,
     /// Miners that honest nodes know for frauds.
     pub convicted: usize,
     /// Steps that nodes took.

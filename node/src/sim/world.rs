@@ -203,6 +203,7 @@ impl World {
             final_layers: summary.final_layers,
             empty_layers: summary.empty_layers,
             worst_lag: summary.worst_lag,
+            judged: summary.judged,
             convicted: summary.convicted,
             steps: self.steps,
             traffic: self.traffic,

@@ -182,6 +182,10 @@ fn what_is_wrong_is_refused() {
     assert_eq!(desk.comes(&wrong(&|vote| vote.support.truncate(1), false)), unsound);
     assert_eq!(desk.comes(&wrong(&|vote| vote.support.reverse(), true)), unsound);
     assert_eq!(desk.comes(&wrong(&|vote| vote.support[0] = [2; 8], true)), unsound);
+    let of = |count: u64| (0..count).map(u64::to_be_bytes).collect::<Vec<_>>();
+    let most = (u64::from(desk.params.consensus.beacon_candidates) * 8).max(64);
+    assert_eq!(desk.comes(&wrong(&|vote| vote.support = of(most + 1), true)), unsound, "too many candidates");
+    assert_eq!(desk.votes(3, 0, &of(most)), GOOD);
     let elsewhere = Signer::with(
         &node::crypto::KeyedHash::default(),
         GenesisId([1; 20]),

@@ -11,11 +11,11 @@ use super::stopwatch::Stopwatch;
 
 /// One line.
 pub(super) fn line(report: &Report, watch: &Stopwatch) -> String {
-    let Report { seed, digest, final_layers, empty_layers, worst_lag, liars, convicted, .. } = report;
+    let Report { seed, digest, final_layers, empty_layers, worst_lag, judged, liars, convicted, .. } = report;
     let verdict = if report.broken.is_empty() { "holds" } else { "BROKEN" };
     let (received, seconds) = (report.received(), watch.total().as_secs_f64());
     format!(
-        "seed {seed:<6} {} final {final_layers:<4} empty {empty_layers:<4} lag {worst_lag:<3} liars {liars:<3} frauds \
+        "seed {seed:<6} {} final {final_layers:<4} empty {empty_layers:<4} lag {worst_lag:<3} in {judged:<5} liars {liars:<3} frauds \
          {convicted:<3} received {received:<9} {seconds:>6.2} s  {verdict}",
         hex::encode(&digest[..8])
     )
@@ -48,6 +48,7 @@ pub(super) fn json(report: &Report, watch: &Stopwatch) -> Result<String> {
         "final_layers": report.final_layers,
         "empty_layers": report.empty_layers,
         "worst_lag": report.worst_lag,
+        "judged_for_lag": report.judged,
         "convicted": report.convicted,
         "steps": report.steps,
         "received": report.received(),
