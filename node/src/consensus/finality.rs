@@ -153,3 +153,102 @@ fn facts(atxs: &Atxs, record: &Record) -> AtxFacts {
         previous: previous.collect(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::archive::{Archive, Memory};
+    use crate::block::Reward;
+    use crate::codec::encode;
+    use crate::crypto::KeyedHash;
+    use crate::ids::{Address, Signature, TxId};
+    use crate::layers;
+    use crate::params::NodeParams;
+    use crate::signature::{Signer, Verifier};
+    use crate::source::Peer;
+    use crate::time::Time;
+    use crate::transaction::address_of;
+
+    struct Desk {
+        params: NodeParams,
+        signer: Signer,
+        archive: Memory,
+        atxs: Atxs,
+        consensus: Consensus,
+    }
+
+    fn verifier(params: &NodeParams) -> Verifier {
+        Verifier::with(Arc::new(KeyedHash::default()), params.genesis_id)
+    }
+
+    fn consensus(params: &NodeParams) -> Consensus {
+        Consensus::new(params, verifier(params), vec![], layers::Config::new(&params.timing, [0; 32]))
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let params = NodeParams::devnet(Time(0));
+            let signer = Signer::with(&KeyedHash::default(), params.genesis_id, &[1; 32]);
+            let atxs = Atxs::new(&params, verifier(&params), Peer([1; 32]));
+            let consensus = consensus(&params);
+            Self { params, signer, archive: Memory::default(), atxs, consensus }
+        }
+
+        fn restart(&mut self) {
+            self.consensus = consensus(&self.params);
+            self.consensus.restore(&self.archive, &self.atxs).unwrap();
+        }
+
+        fn tx(&self, nonce: u64, amount: u64) -> Transaction {
+            let (from, to) = (self.signer.node_id(), Address([0; 24]));
+            let mut tx = Transaction { from, to, amount, fee: 1, nonce, signature: Signature([0; 64]) };
+            tx.sign(&self.signer);
+            tx
+        }
+
+        fn keeps(&mut self, tx: &Transaction) -> TxId {
+            self.archive.write(Write::Transaction { id: tx.id(), bytes: encode(tx) });
+            tx.id()
+        }
+
+        /// A block that pays the account, and has these transactions, is final.
+        fn final_block(&mut self, txs: &[Transaction]) {
+            let layer = self.consensus.ledger.last().map_or(Layer(20), Layer::next);
+            let rewards = vec![Reward { coinbase: address_of(&self.signer.node_id()), weight: 1 }];
+            let txs_named = txs.iter().map(|tx| self.keeps(tx)).collect();
+            let block = Block { layer, height: 0, rewards, atxs: vec![], revoked: vec![], txs: txs_named };
+            let (id, mut out) = (block.id(), Vec::new());
+            let mut step = Step { now: Time(0), archive: &self.archive, atxs: &self.atxs, out: &mut out };
+            let vote = Vote::Block { id, height: 0 };
+            assert!(self.consensus.apply(&mut step, layer, vote, Some((id, block)), txs));
+            for effect in out {
+                if let Effect::Persist(writes) = effect {
+                    writes.into_iter().for_each(|write| self.archive.write(write));
+                }
+            }
+        }
+    }
+
+    /// A final block may name a transaction that has no effect in it, and may never have one. Nodes that sync need it still.
+    #[test]
+    fn what_final_blocks_name_outlives_a_restart_and_its_use() {
+        for remembers in [true, false] {
+            let mut desk = Desk::new();
+            desk.final_block(&[]);
+            let early = desk.tx(1, 5);
+            desk.final_block(std::slice::from_ref(&early));
+            desk.restart();
+            assert!(desk.consensus.mempool.get(early.id()).is_some(), "its turn may come");
+            if !remembers {
+                desk.consensus.kept.clear();
+            }
+            let txs = [desk.tx(0, 1), desk.tx(1, 6)];
+            desk.final_block(&txs);
+            assert!(desk.consensus.mempool.get(early.id()).is_none(), "its turn is over");
+            assert_eq!(desk.archive.transaction(early.id()).unwrap().is_some(), remembers);
+        }
+    }
+}
