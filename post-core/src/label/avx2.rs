@@ -18,7 +18,7 @@ kernels! {
     #[target_feature(enable = "avx2")]
     AVX2: Ymm, hash YmmWords,
     alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x4": 3 x 4 / 1, "2x4": 2 x 4 / 1, "3x2-gap2": 3 x 2 / 2],
-    dual ["dual4": 4, "dual6": 6]
+    dual ["dual2x2": 2 x 2, "dual4": 1 x 4]
 }
 
 /// Two rows: label 0 in the low half.

@@ -17,7 +17,7 @@ kernels! {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     AVX512: Zmm, hash ZmmWords,
     alone ["2x3": 2 x 3 / 1, "2x1": 2 x 1 / 1, "3x2": 3 x 2 / 1, "2x1-gap2": 2 x 1 / 2],
-    dual ["dual4": 4],
+    dual ["dual4": 1 x 4, "dual2": 1 x 2],
     wide ["16x2": 2]
 }
 

@@ -20,7 +20,7 @@ pub(super) type PassFn = unsafe fn(&Pass);
 
 /// One way to run ROMix: how many labels go together, and how.
 pub struct Variant {
-    /// For people and for the environment: `3x1`, `dual4`, `3x1-gap2`.
+    /// For people and for the environment: `3x1`, `dual4`, `dual2x2`, `3x1-gap2`.
     pub name: &'static str,
     /// Labels in a batch.
     pub(super) labels: usize,
@@ -48,12 +48,12 @@ impl Variant {
 }
 
 /// The entry points of a tier: `$lanes` is its register, `$hash` what Keccak takes. Each variant is
-/// `name: groups x streams / gap`, or `name: streams` of one filling and one walking group: `alone` and `dual` in rows,
-/// `wide` in columns.
+/// `name: groups x streams / gap`, or `name: groups x streams` where each stream has so many that fill and as many that walk,
+/// or `name: streams`: `alone` and `dual` in rows, `wide` in columns.
 macro_rules! kernels {
     ($(#[$feature:meta])* $name:ident: $lanes:ty, hash $hash:ty,
      alone [$($alone:literal: $groups:literal x $streams:literal / $gap:literal),*],
-     dual [$($dual:literal: $pairs:literal),*]
+     dual [$($dual:literal: $half:literal x $pairs:literal),*]
      $(, wide [$($wide:literal: $wide_streams:literal),*])?) => {
         pub(in crate::label) static $name: $crate::label::kernels::Kernels = $crate::label::kernels::Kernels {
             expand,
@@ -70,12 +70,12 @@ macro_rules! kernels {
                 },)*
                 $($crate::label::kernels::Variant {
                     name: $dual,
-                    labels: $pairs * <$lanes as $crate::label::lanes::Lanes>::LABELS,
-                    stream: 2 * <$lanes as $crate::label::lanes::Lanes>::LABELS,
+                    labels: $half * $pairs * <$lanes as $crate::label::lanes::Lanes>::LABELS,
+                    stream: 2 * $half * <$lanes as $crate::label::lanes::Lanes>::LABELS,
                     gap: 1,
-                    fill: pass::<$crate::label::rows::Rows<$lanes>, 2, 0, 2, 1>,
-                    walk: pass::<$crate::label::rows::Rows<$lanes>, 0, 2, 2, 1>,
-                    both: Some(pass::<$crate::label::rows::Rows<$lanes>, 1, 1, 2, 1>),
+                    fill: pass::<$crate::label::rows::Rows<$lanes>, { 2 * $half }, 0, { 2 * $half }, 1>,
+                    walk: pass::<$crate::label::rows::Rows<$lanes>, 0, { 2 * $half }, { 2 * $half }, 1>,
+                    both: Some(pass::<$crate::label::rows::Rows<$lanes>, $half, $half, { 2 * $half }, 1>),
                 },)*
                 $($($crate::label::kernels::Variant {
                     name: $wide,

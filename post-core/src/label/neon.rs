@@ -14,7 +14,7 @@ kernels! {
     #[target_feature(enable = "neon")]
     NEON: Neon, hash u64,
     alone ["4x1": 4 x 1 / 1, "3x1": 3 x 1 / 1, "3x1-gap2": 3 x 1 / 2],
-    dual ["dual4": 4]
+    dual ["dual4": 1 x 4]
 }
 
 /// One row.

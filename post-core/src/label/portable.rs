@@ -10,7 +10,7 @@ use super::lanes::{Lanes, Line, MAX_ROWS};
 kernels! {
     PORTABLE: Native, hash u64,
     alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
-    dual ["dual4": 4]
+    dual ["dual2x2": 2 x 2]
 }
 
 /// The row this machine is fastest with.
@@ -215,7 +215,7 @@ mod tests {
     kernels! {
         WORDS: Words, hash u64,
         alone ["3x1": 3 x 1 / 1],
-        dual []
+        dual ["dual2x2": 2 x 2]
     }
 
     /// What machines without a tier of their own run.

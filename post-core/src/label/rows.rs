@@ -69,15 +69,16 @@ impl<V: Lanes> Half for Rows<V> {
         let input = *states;
         for _ in 0..4 {
             quarter_rounds(states, masks);
-            // Turning the rows brings the diagonals into the columns, and back.
+            // Turning the rows brings the diagonals into the columns, and back. The second row stays where it is: it is
+            // done last, and what is next begins with it.
             for g in 0..G {
                 let [a, b, c, d] = states[g].0;
-                states[g].0 = [a, b.turn1(), c.turn2(), d.turn3()];
+                states[g].0 = [a.turn3(), b, c.turn1(), d.turn2()];
             }
             quarter_rounds(states, masks);
             for g in 0..G {
                 let [a, b, c, d] = states[g].0;
-                states[g].0 = [a, b.turn3(), c.turn2(), d.turn1()];
+                states[g].0 = [a.turn1(), b, c.turn3(), d.turn2()];
             }
         }
         for g in 0..G {

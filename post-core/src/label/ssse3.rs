@@ -16,7 +16,7 @@ pub(super) mod legacy {
         #[target_feature(enable = "ssse3")]
         SSSE3: super::Xmm, hash u64,
         alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
-        dual ["dual4": 4]
+        dual ["dual2x2": 2 x 2]
     }
 }
 
@@ -26,7 +26,7 @@ pub(super) mod vex {
         #[target_feature(enable = "avx")]
         AVX: super::Xmm, hash u64,
         alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
-        dual ["dual4": 4]
+        dual ["dual2x2": 2 x 2]
     }
 }
 
