@@ -19,7 +19,7 @@ const BUDGET: Duration = Duration::from_millis(450);
 const ROUNDS: usize = 8;
 
 /// Candidates that far behind the best one after a round are not measured again.
-const HOPELESS: f64 = 0.85;
+const HOPELESS: f64 = 0.92;
 
 /// The tiers that may be the fastest, the likeliest first. A narrower one can win where wide registers lower the clock, but
 /// not one narrower still.
@@ -63,7 +63,7 @@ fn labels_per_second(pool: &ThreadPool, method: Method, scrypt: ScryptParams) ->
             return 0.0;
         };
         // Ways that overlap batches need some to overlap.
-        let count = method.in_flight() * if method.overlaps() { 2 } else { 1 };
+        let count = method.in_flight() * if method.overlaps() { 3 } else { 2 };
         let jobs: Vec<_> = (0..count as u64).map(|index| (Commitment([0x5e; 32]), index)).collect();
         let mut labels = vec![[0; 32]; count];
         let start = Instant::now();
