@@ -60,8 +60,12 @@ fn networks_keep_up_for_long() {
     let settings = Settings { nodes: 20, layers: 120, faults: Faults::all(), dishonest: 20, ..Settings::default() };
     let reports = reports(&settings, 0..12);
     assert_eq!(broken(&reports), [""; 0]);
-    let judged: u64 = reports.iter().map(|report| report.judged).sum();
-    assert!(judged > 5000, "whether a node keeps up was asked {judged} times");
+    let sum = |of: &dyn Fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    let (judged, voices) = (sum(&|report| report.judged), sum(&|report| report.voices as u64));
+    assert!(judged > 8000 && voices > 100, "{judged} times a node's lag was judged, {voices} miners had to speak");
+    let (layers, empty) = (sum(&|report| report.final_layers.into()), sum(&|report| report.empty_layers.into()));
+    assert!(layers > 1300 && empty < layers / 10, "of {layers} final layers {empty} are empty");
+    assert!(reports.iter().all(|report| report.worst_lag <= 10 && report.transfers > 50), "{reports:?}");
 }
 
 #[test]
@@ -69,7 +73,10 @@ fn the_linear_rule_holds_too() {
     let rule = RewardRule::Linear { proposers_permille: 100 };
     let settings =
         Settings { nodes: 20, layers: 30, faults: Faults::all(), dishonest: 30, rule, ..Settings::default() };
-    assert_eq!(broken(&reports(&settings, 0..6)), [""; 0]);
+    let reports = reports(&settings, 0..6);
+    assert_eq!(broken(&reports), [""; 0]);
+    let layers: u32 = reports.iter().map(|report| report.final_layers).sum();
+    assert!(layers > 120, "{layers} layers are final");
 }
 
 /// Liars with two nodes each, in both parts of a network: a third of the weight is what it takes, and the judge sees it.

@@ -3,13 +3,16 @@
 //!
 //! - **Agreement.** Two honest nodes that hold a layer for final hold the same block and the same accounts for it, and
 //!   what was final once stays so.
-//! - **Validity.** A final block names only ATXs that its node knows, an ATX once, and transactions that it keeps; who is paid for a proposal is the coinbase of
+//! - **Validity.** A final block names only ATXs that its node knows, each once, and transactions that it keeps; who is paid for a proposal is the coinbase of
 //!   somebody's ATX.
 //! - **Liveness.** An honest node that has been up and whole with the network for long enough, and with more than two thirds
-//!   of the weight honest and up, is no more than [`MAX_LAG`] layers behind: at first Hare's word makes a layer final within a few layers; where it failed, the tortoise waits
+//!   of the weight honest and up (with less no layer need ever become final; just above it that may take longer, which was
+//!   not seen yet), is no more than [`MAX_LAG`] layers behind: at first Hare's word makes a layer final within a few layers; where it failed, the tortoise waits
 //!   for `hdist` layers and needs some more. After a partition or a start it has [`MAX_HEALING`] layers for it: what was
 //!   missed is fetched, and votes for both sides' layers have to outweigh each other. A node that was away for longer
 //!   catches up by [`CATCHING_UP`] layers in two.
+//! - **Voice.** An honest miner that has been up and whole with the network for [`EPOCHS_TO_SPEAK`] epochs has an ATX and a
+//!   ballot in the last epoch that is over.
 //! - **Justice.** Whoever was seen by honest nodes to say two things where it may say one is known as a fraud to all of them in
 //!   the end; an honest miner never is.
 //! - **Peace.** No honest node rejects what an honest node said, or punishes it for an answer.
@@ -25,6 +28,7 @@ use super::member::Member;
 use super::plan::Plan;
 use crate::archive::{Applied, Archive};
 use crate::atx::Atx;
+use crate::ballot::Ballot;
 use crate::block::Block;
 use crate::codec::decode;
 use crate::ids::{Address, AtxId, Epoch, Layer, NodeId};
@@ -39,6 +43,8 @@ const MAX_HEALING: u32 = 24;
 const CATCHING_UP: u32 = 16;
 /// What was said is known everywhere after so many layers: gossip takes one, sync a few.
 const MAX_NEWS: u32 = 9;
+/// A miner that begins anew registers with the PoET in one epoch, publishes in the next, and has weight in the one after.
+const EPOCHS_TO_SPEAK: u64 = 4;
 /// No more is told of one rule.
 const MOST_TOLD: usize = 5;
 
@@ -51,6 +57,8 @@ pub enum Rule {
     Validity,
     /// See the module.
     Liveness,
+    /// See the module.
+    Voice,
     /// See the module.
     Justice,
     /// See the module.
@@ -89,6 +97,8 @@ pub(super) struct Summary {
     pub(super) empty_layers: u32,
     pub(super) worst_lag: u32,
     pub(super) judged: u64,
+    pub(super) voices: usize,
+    pub(super) transfers: u64,
     pub(super) convicted: usize,
 }
 
@@ -100,8 +110,8 @@ pub(super) struct Judge {
     applied: BTreeMap<Layer, (usize, Applied)>,
     /// Up to where each node's layers were looked at.
     seen: Vec<Layer>,
-    /// The same of the two layers before.
-    seen_before: Vec<[Layer; 2]>,
+    /// The same a layer ago.
+    seen_before: Vec<Layer>,
     /// Who equivocated how, and when for the first time.
     guilty: BTreeMap<(NodeId, Guilt), Time>,
     miners: Vec<Option<NodeId>>,
@@ -121,7 +131,7 @@ impl Judge {
             honest: members.iter().filter(|member| member.is_honest()).filter_map(id).collect(),
             applied: BTreeMap::new(),
             seen: vec![plan.params.effective_genesis(); members.len()],
-            seen_before: vec![[plan.params.effective_genesis(); 2]; members.len()],
+            seen_before: vec![plan.params.effective_genesis(); members.len()],
             guilty: BTreeMap::new(),
             miners: members.iter().map(id).collect(),
             parted: false,
@@ -201,8 +211,8 @@ impl Judge {
             self.weak = now;
         }
         for (i, member) in members.iter().enumerate().filter(|(_, member)| member.is_honest()) {
-            let [before, last] = self.seen_before[i];
-            self.seen_before[i] = [last, self.seen[i]];
+            // Two layers ago: it was kept a layer ago, before that layer's look.
+            let before = std::mem::replace(&mut self.seen_before[i], self.seen[i]);
             self.look(i, member.disk.archive());
             let Some(node) = &member.node else { continue };
             let totals = node.ledger_totals();
@@ -249,6 +259,10 @@ impl Judge {
         let Some(block) = block.filter(|block| block.id() == id && block.layer == layer) else {
             return self.breaks(Rule::Validity, i, format!("block {id} of layer {layer} is not there"));
         };
+        let named: Vec<&AtxId> = block.atxs.iter().chain(&block.revoked).collect();
+        if named.iter().collect::<BTreeSet<_>>().len() < named.len() {
+            self.breaks(Rule::Validity, i, format!("block {id} of layer {layer} names an ATX twice"));
+        }
         let unknown = |id: &&AtxId| !matches!(archive.atx(**id), Ok(Some(_)));
         if let Some(unknown) = block.atxs.iter().chain(&block.revoked).find(unknown) {
             self.breaks(
@@ -267,7 +281,9 @@ impl Judge {
     /// How far behind a node is that should not be.
     fn lag(&mut self, i: usize, member: &Member, layer: Layer) {
         let calm = self.now.since(member.steady_since.max(self.weak)) / self.params.timing.layer_ms.max(1);
-        if self.parted || calm < u64::from(MAX_HEALING) {
+        // Before, there is nothing to be behind of.
+        let young = layer.since(self.params.effective_genesis()) <= MAX_LAG;
+        if young || self.parted || calm < u64::from(MAX_HEALING) {
             return;
         }
         let lag = layer.since(self.seen[i]);
@@ -290,8 +306,37 @@ impl Judge {
             self.stays(i, member.disk.archive());
             self.whole(i, member.disk.archive());
             self.just(i, member.disk.archive(), settled.contains(&i), now.before(long));
+            self.speaks(i, member);
         }
         self.same_atxs(&settled, members);
+        let sent = |member: &Member| {
+            let node = member.node.as_ref().filter(|_| member.is_honest())?;
+            Some(members.iter().map(|of| node.account(of.coinbase()).nonce).sum())
+        };
+        self.summary.transfers = members.iter().filter_map(sent).max().unwrap_or(0);
+    }
+
+    /// A miner that had time to is in the last epoch that is over.
+    fn speaks(&mut self, i: usize, member: &Member) {
+        let timing = &self.params.timing;
+        let epoch_ms = timing.layer_ms * u64::from(timing.layers_per_epoch);
+        let up = self.now.since(member.steady_since);
+        let epoch = timing.epoch_at(self.now).and_then(Epoch::previous);
+        let (Some(id), Some(epoch)) = (self.miners[i], epoch) else { return };
+        if member.node.is_none() || self.parted || up < EPOCHS_TO_SPEAK * epoch_ms {
+            return;
+        }
+        let archive = member.disk.archive();
+        let layers = timing.first_layer(epoch).0..timing.first_layer(epoch.next()).0;
+        let ballots = layers.flat_map(|layer| archive.ballots(Layer(layer)).unwrap_or_default());
+        let ballots = ballots.filter_map(|id| decode::<Ballot>(&archive.ballot(id).ok().flatten()?).ok());
+        let published = atxs(archive, epoch).filter(|(_, atx)| atx.smesher == id).count();
+        let voted = ballots.filter(|ballot| ballot.smesher == id).count();
+        self.summary.voices += 1;
+        if published == 0 || voted == 0 {
+            let what = format!("of epoch {epoch} it has {published} ATXs and {voted} ballots of its own");
+            self.breaks(Rule::Voice, i, what);
+        }
     }
 
     /// What was final once is final still.

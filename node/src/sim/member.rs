@@ -65,7 +65,7 @@ impl Member {
         self.signer.as_ref().map_or(self.plan.coinbase, account_of)
     }
 
-    /// Neither lies nor went for good.
+    /// Whether it does as it should, as long as it is there.
     pub(super) fn is_honest(&self) -> bool {
         !self.plan.liar
     }

@@ -213,7 +213,7 @@ impl Plan {
         }
     }
 
-    /// Some start late; no more than a sixth of the weight, or nobody else could begin.
+    /// Some start late.
     fn delay(&mut self, layers: u32) {
         let mut rng = Rng::new(self.seed, "late", 0);
         for i in 0..self.nodes.len() {
@@ -291,8 +291,8 @@ fn params(settings: &Settings, seed: u64) -> NodeParams {
     params
 }
 
-/// Most miners are small, and a few have most of the space; but nobody more than a sixth, so that no honest miner's crash
-/// stops everyone.
+/// Most miners are small, and a few have most of the space; who drew more than a sixth of all that was drawn is cut to that.
+/// Of what is left it may be a quarter.
 fn nodes(settings: &Settings, seed: u64) -> Vec<NodePlan> {
     let mut rng = Rng::new(seed, "nodes", 0);
     let mut nodes: Vec<NodePlan> = (0..settings.nodes)

@@ -98,6 +98,10 @@ pub struct Report {
     pub worst_lag: u32,
     /// How often it was judged whether an honest node kept up: once a layer for each that should have.
     pub judged: u64,
+    /// Honest miners that had been there for so long that they must have spoken.
+    pub voices: usize,
+    /// Transfers that had an effect, on the honest node that knows of the most.
+    pub transfers: u64,
     /// Miners that honest nodes know for frauds.
     pub convicted: usize,
     /// Steps that nodes took.

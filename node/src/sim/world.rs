@@ -204,6 +204,8 @@ impl World {
             empty_layers: summary.empty_layers,
             worst_lag: summary.worst_lag,
             judged: summary.judged,
+            voices: summary.voices,
+            transfers: summary.transfers,
             convicted: summary.convicted,
             steps: self.steps,
             traffic: self.traffic,

@@ -49,6 +49,8 @@ pub(super) fn json(report: &Report, watch: &Stopwatch) -> Result<String> {
         "empty_layers": report.empty_layers,
         "worst_lag": report.worst_lag,
         "judged_for_lag": report.judged,
+        "judged_for_voice": report.voices,
+        "transfers": report.transfers,
         "convicted": report.convicted,
         "steps": report.steps,
         "received": report.received(),
