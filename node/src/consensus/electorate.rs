@@ -12,6 +12,8 @@ use crate::roster::{Member, Roster};
 const LAST_GIVEN: Epoch = Epoch(2);
 /// Ballots are measured by the heaviest of an epoch and so many before it.
 const LOOK_BACK: u32 = 2;
+/// In the first layers of an epoch few have spoken, and nobody is known to stand with few.
+const SOME_LAYERS: u128 = 3;
 /// So many epochs' rosters are remembered beside those that are in use.
 const SPARE: usize = 5;
 
@@ -124,8 +126,9 @@ impl Electorate {
 
     /// A ballot of so much vote weight names a beacon; whether it is the one to take in place of the own or of none. So it is if
     /// it has more than half of the vote weight that is expected of the epoch's layers up to the last with a ballot, and a
-    /// third of a layer's more; more than a third of it is enough where none was agreed on. By what ballots weigh nobody
-    /// has to wait until all miners have spoken once, which takes the whole epoch.
+    /// third of a layer's more; more than a third of it is enough where none was agreed on, and where the own one has less
+    /// after [`SOME_LAYERS`]: so those come over who stand with few, and whose ballots weigh nothing for all others. By what
+    /// ballots weigh nobody has to wait until all miners have spoken once, which takes the whole epoch.
     pub(super) fn claim(&mut self, layer: Layer, smesher: NodeId, beacon: Beacon, weight: u64) -> Option<Beacon> {
         let epoch = self.timing.epoch_of(layer);
         let expected = self.expected(layer);
@@ -140,14 +143,19 @@ impl Electorate {
         }
         let last = self.claims.get(&epoch).and_then(|claims| claims.last).unwrap_or(layer);
         let layers = u128::from(last.since(self.timing.first_layer(epoch))) + 1;
-        let named = self.claims.get(&epoch)?.by_miner.iter().filter(|(_, claim)| claim.beacon == beacon);
-        let honest = named.filter(|(node_id, _)| self.is_innocent(epoch, **node_id));
-        let sum = honest.fold(0u128, |sum, (_, claim)| sum.saturating_add(claim.weight.into()));
-        let own = self.beacon(epoch);
-        let is_agreed = own.is_some_and(|own| own != self.substitute(epoch));
         let all = expected.saturating_mul(layers);
-        let enough = if is_agreed { all / 2 } else { all / 3 };
-        (sum > enough + expected / 3).then_some(beacon)
+        let agreed = self.beacon(epoch).filter(|own| *own != self.substitute(epoch));
+        let holds = |own| layers < SOME_LAYERS || self.votes_for(epoch, own) > all / 3;
+        let enough = if agreed.is_some_and(holds) { all / 2 } else { all / 3 };
+        (self.votes_for(epoch, beacon) > enough + expected / 3).then_some(beacon)
+    }
+
+    /// What the ballots weigh that name a beacon.
+    fn votes_for(&self, epoch: Epoch, beacon: Beacon) -> u128 {
+        let claims = self.claims.get(&epoch).map(|claims| &claims.by_miner);
+        let named = claims.into_iter().flatten().filter(|(_, claim)| claim.beacon == beacon);
+        let honest = named.filter(|(node_id, _)| self.is_innocent(epoch, **node_id));
+        honest.fold(0u128, |sum, (_, claim)| sum.saturating_add(claim.weight.into()))
     }
 
     /// For an epoch that has begun without a beacon: what follows from the last.
@@ -273,7 +281,29 @@ mod tests {
         for (miners, expected) in [(5, None), (6, Some(43)), (9, Some(40))] {
             let mut electorate = electorate();
             electorate.set_beacon(EPOCH, beacon(2));
+            // Enough stay with it.
+            electorate.claim(Layer(40), NodeId([9; 32]), beacon(2), 4000 << 16);
             assert_eq!(hear(&mut electorate, 0..miners, beacon(1)), expected, "{miners}");
+        }
+    }
+
+    /// After a network was cut its parts may have agreed on beacons of their own: few come over to many, never to a third.
+    #[test]
+    fn who_stands_with_few_comes_over() {
+        for (few, many, expected) in [(3, 5, Some(42)), (0, 5, Some(42)), (0, 4, Some(44)), (3, 3, None), (4, 5, None)]
+        {
+            let mut electorate = electorate();
+            electorate.set_beacon(EPOCH, beacon(2));
+            let mut came = None;
+            for layer in 40..50 {
+                let mut says =
+                    |miner: u8, named| electorate.claim(Layer(layer), NodeId([miner; 32]), named, 100 << 16).is_some();
+                assert!(!(0..few).any(|miner| says(miner, beacon(2))));
+                if (few..few + many).any(|miner| says(miner, beacon(1))) {
+                    came = came.or(Some(layer));
+                }
+            }
+            assert_eq!(came, expected, "{few} against {many}");
         }
     }
 
