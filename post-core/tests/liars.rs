@@ -168,7 +168,9 @@ fn a_liar_caught_in_the_last_stretch_is_distrusted_in_the_first_too() {
         let drives = [MemoryDrive::default(), MemoryDrive::default()];
         // Two stretches: one file is there already.
         run(&Request { files: Some(2..3), ..request.clone() }, &drives, &mut Cpu::new(1).unwrap(), &Silent).unwrap();
-        let mut pool = pool(vec![Box::new(caught_from(4500)), good()]);
+        // It gets some of the last 1500 labels only if it is awake for a moment while the other makes them.
+        let good = device("good").slow(Duration::from_micros(200));
+        let mut pool = pool(vec![Box::new(caught_from(4500)), Box::new(good)]);
         let outcome = run(&request, &drives, &mut pool, &Silent).unwrap();
         assert_eq!(outcome.made, TOTAL - 1000);
         assert_eq!(pool.quarantined().len(), 1, "in the last 1500 labels it gets some");
