@@ -70,7 +70,10 @@ macro_rules! kernels {
                 },)*
                 $($crate::label::kernels::Variant {
                     name: $dual,
-                    labels: $half * $pairs * <$lanes as $crate::label::lanes::Lanes>::LABELS,
+                    labels: {
+                        assert!($pairs % 2 == 0, "alone, two streams' groups fill or walk together");
+                        $half * $pairs * <$lanes as $crate::label::lanes::Lanes>::LABELS
+                    },
                     stream: 2 * $half * <$lanes as $crate::label::lanes::Lanes>::LABELS,
                     gap: 1,
                     fill: pass::<$crate::label::rows::Rows<$lanes>, { 2 * $half }, 0, { 2 * $half }, 1>,

@@ -215,7 +215,7 @@ mod tests {
     kernels! {
         WORDS: Words, hash u64,
         alone ["3x1": 3 x 1 / 1],
-        dual ["dual2x2": 2 x 2]
+        dual []
     }
 
     /// What machines without a tier of their own run.
