@@ -6,6 +6,7 @@
 
 mod baseline;
 mod blocks;
+mod found;
 mod kernel;
 pub mod reference;
 pub mod tier;

@@ -1,22 +1,20 @@
 //! AES-NI in AVX encoding: one label a register.
 #![allow(unsafe_code)]
-// Rounds are counted on every block at once.
-#![allow(clippy::needless_range_loop)]
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8,
-    _mm_cvtsi128_si64, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-    _mm_setzero_si128, _mm_storeu_si128, _mm_xor_si128,
+    __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_and_si128, _mm_andnot_si128, _mm_castsi128_pd, _mm_cmpeq_epi8,
+    _mm_cmpgt_epi64, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_pd, _mm_or_si128, _mm_set1_epi8, _mm_set1_epi64x,
+    _mm_setzero_si128, _mm_storeu_si128, _mm_testz_si128, _mm_xor_si128,
 };
 
-use super::blocks::{Blocks, DEPTH};
+use super::blocks::{Blocks, DEPTH, LAZY, Row};
 use super::tier::scanner;
-use crate::cipher::RoundKeys;
+use crate::cipher::LAZY_MASK;
 use crate::label::Label;
 
 scanner! {
-    #[target_feature(enable = "aes,avx,popcnt")]
+    #[target_feature(enable = "aes,avx")]
     AESNI: Xmm
 }
 
@@ -33,12 +31,13 @@ macro_rules! xmm {
 
 /// In each byte, bit i where register i of `matches` is all ones.
 #[inline(always)]
-fn gather(matches: [Xmm; DEPTH]) -> Xmm {
+fn gather(matches: [Xmm; DEPTH], row: &mut Row) {
     let mut gathered = xmm!(_mm_setzero_si128());
     for (i, matches) in matches.into_iter().enumerate() {
         gathered = xmm!(_mm_or_si128(gathered.0, _mm_and_si128(matches.0, _mm_set1_epi8((1_u8 << i).cast_signed()))));
     }
-    gathered
+    // SAFETY: the row has room for 16 bytes.
+    unsafe { _mm_storeu_si128(row.as_mut_ptr().cast(), gathered.0) }
 }
 
 /// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
@@ -63,7 +62,6 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Xmm
 
 impl Blocks for Xmm {
     const LABELS: usize = 1;
-    const AT_ONCE: usize = 3;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
@@ -74,11 +72,6 @@ impl Blocks for Xmm {
     unsafe fn load(labels: *const Label) -> Self {
         // SAFETY: the caller's promise.
         xmm!(_mm_loadu_si128(labels.cast()))
-    }
-    #[inline(always)]
-    unsafe fn store(self, bytes: *mut u8) {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_storeu_si128(bytes.cast(), self.0) }
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
@@ -102,51 +95,40 @@ impl Blocks for Xmm {
         xmm!(_mm_xor_si128(self.0, other.0))
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
+    fn is_zero(self) -> bool {
+        // SAFETY: as in the macro.
+        unsafe { _mm_testz_si128(self.0, self.0) == 1 }
+    }
+    #[inline(always)]
+    fn equal(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
         for block in &mut blocks {
             *block = xmm!(_mm_cmpeq_epi8(block.0, threshold.0));
         }
-        gather(blocks)
+        gather(blocks, row);
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
+    fn less(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
         for block in &mut blocks {
             let at_most = xmm!(_mm_cmpeq_epi8(_mm_min_epu8(block.0, threshold.0), block.0));
             *block = xmm!(_mm_andnot_si128(_mm_cmpeq_epi8(block.0, threshold.0), at_most.0));
         }
-        gather(blocks)
+        gather(blocks, row);
     }
     #[inline(always)]
-    fn non_zero(self) -> u64 {
-        let zero = xmm!(_mm_cmpeq_epi8(self.0, _mm_setzero_si128()));
-        // SAFETY: as in the macro.
-        u64::from(!unsafe { _mm_movemask_epi8(zero.0) } as u16)
-    }
-    #[inline(always)]
-    fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {
-        encrypt_each(labels, keys)
-    }
-}
-
-/// Every label under a key of its own. Called only where there is AES-NI, by the wider tiers too.
-#[inline(always)]
-pub(super) fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {
-    let mut blocks = [Xmm::repeat(&[0; 16]); DEPTH];
-    for i in 0..DEPTH {
-        blocks[i] = Xmm::repeat(labels[i]).xor(Xmm::repeat(&keys[i][0]));
-    }
-    for round in 1..10 {
-        for i in 0..DEPTH {
-            blocks[i] = xmm!(_mm_aesenc_si128(blocks[i].0, Xmm::repeat(&keys[i][round]).0));
+    unsafe fn lazy(labels: *const Label, at: [u16; LAZY], keys: &[Self; 11], bound: u64) -> u8 {
+        let mut blocks = [Self::repeat(&[0; 16]); LAZY];
+        for (block, at) in blocks.iter_mut().zip(at) {
+            // SAFETY: the caller's promise.
+            *block = unsafe { Self::load(labels.add(usize::from(at))) };
         }
-        // SAFETY: as in the macro.
-        blocks = unsafe { in_step(blocks) };
+        let (low, bound) = (xmm!(_mm_set1_epi64x(LAZY_MASK.cast_signed())), xmm!(_mm_set1_epi64x(bound.cast_signed())));
+        let mut below = 0;
+        for (i, block) in Self::encrypt(blocks, keys).into_iter().enumerate() {
+            // SAFETY: as in the macro.
+            let halves =
+                unsafe { _mm_movemask_pd(_mm_castsi128_pd(_mm_cmpgt_epi64(bound.0, _mm_and_si128(block.0, low.0)))) };
+            below |= (halves as u8 & 1) << i;
+        }
+        below
     }
-    let mut values = [0; DEPTH];
-    for i in 0..DEPTH {
-        let last = xmm!(_mm_aesenclast_si128(blocks[i].0, Xmm::repeat(&keys[i][10]).0));
-        // SAFETY: as in the macro.
-        values[i] = unsafe { _mm_cvtsi128_si64(last.0) }.cast_unsigned();
-    }
-    values
 }

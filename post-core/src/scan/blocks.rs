@@ -4,17 +4,26 @@
 //! [`kernel`](super::kernel) is written once, for all of them.
 #![allow(unsafe_code)]
 
-use crate::cipher::RoundKeys;
 use crate::label::Label;
 
-/// Registers that go through the cipher together: as many as hide the latency of a round.
+/// Registers that go through the cipher together, a step: as many as hide the latency of a round.
 pub(super) const DEPTH: usize = 8;
 
 /// Labels in the widest register.
 pub(super) const MAX_LABELS: usize = 4;
 
-/// The most that any register appends in a row.
-pub(super) const MAX_AT_ONCE: usize = 7;
+/// Labels that go through a lazy cipher together.
+pub(super) const LAZY: usize = 8;
+
+/// One bit for each byte of a step's labels: [`words`] of it, the rest is not used.
+pub(super) type Row = [u64; MAX_WORDS];
+
+pub(super) const MAX_WORDS: usize = 2 * MAX_LABELS;
+
+/// Words of bits that a step has: bytes of a label, labels, bits of a word.
+pub(super) const fn words<B: Blocks>() -> usize {
+    16 * DEPTH * B::LABELS / 64
+}
 
 /// A register of `LABELS` labels.
 ///
@@ -23,10 +32,6 @@ pub(super) const MAX_AT_ONCE: usize = 7;
 pub(super) trait Blocks: Copy {
     /// Labels side by side, at most [`MAX_LABELS`].
     const LABELS: usize;
-
-    /// Bytes with a bit that are appended in a row without asking whether there are as many, at most [`MAX_AT_ONCE`]. A
-    /// wrong guess throws away the ciphers of the next step, so more should come in one step of a few hundred only.
-    const AT_ONCE: usize;
 
     /// The same 16 B in every label's place.
     fn repeat(bytes: &[u8; 16]) -> Self;
@@ -37,27 +42,33 @@ pub(super) trait Blocks: Copy {
     /// The pointer is valid for reads of `LABELS` labels.
     unsafe fn load(labels: *const Label) -> Self;
 
-    /// All bytes, label by label.
-    ///
-    /// # Safety
-    /// The pointer is valid for writes of `LABELS` · 16 bytes.
-    unsafe fn store(self, bytes: *mut u8);
-
-    /// AES-128 of [`DEPTH`] registers under one key.
+    /// AES-128 of a step under one key.
     fn encrypt(blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH];
 
     /// Exclusive or, for the pure-AES loop.
     fn xor(self, other: Self) -> Self;
 
-    /// In each byte, bit i set where register i's byte equals the threshold's.
-    fn equal(blocks: [Self; DEPTH], threshold: Self) -> Self;
+    /// Whether all bits are 0, for the pure-AES loop.
+    fn is_zero(self) -> bool;
 
-    /// In each byte, bit i set where register i's byte is below the threshold's.
-    fn less(blocks: [Self; DEPTH], threshold: Self) -> Self;
+    /// Sets the bits of the bytes that equal the threshold's, and clears the others.
+    fn equal(blocks: [Self; DEPTH], threshold: Self, row: &mut Row);
 
-    /// One bit a byte, set where the byte is not 0; byte 0 is the lowest bit.
-    fn non_zero(self) -> u64;
+    /// Sets the bits of the bytes that are below the threshold's, and clears the others.
+    fn less(blocks: [Self; DEPTH], threshold: Self, row: &mut Row);
 
-    /// The first 8 B, little-endian, of [`DEPTH`] labels, each under a key of its own.
-    fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH];
+    /// The label of a chunk and the byte of it that bit `bit` of word `word` of the chunk's rows stands for. Here for tiers
+    /// that gather bit i of every byte from register i.
+    #[inline(always)]
+    fn place(word: usize, bit: usize) -> (usize, usize) {
+        let (step, byte) = (word / words::<Self>(), word % words::<Self>() * 8 + bit / 8);
+        ((step * DEPTH + bit % 8) * Self::LABELS + byte / 16, byte % 16)
+    }
+
+    /// Encrypts the labels at `at` under one key: bit i is set where the first 8 B of label `at[i]`, little-endian and
+    /// without the highest byte, are below `bound` (at most 2^56).
+    ///
+    /// # Safety
+    /// The pointer is valid for reads of the labels at `at`.
+    unsafe fn lazy(labels: *const Label, at: [u16; LAZY], keys: &[Self; 11], bound: u64) -> u8;
 }

@@ -1,16 +1,14 @@
 //! The AES instructions of aarch64: one label a register. Run under emulation only, never on silicon.
 #![allow(unsafe_code)]
-// Rounds are counted on every block at once.
-#![allow(clippy::needless_range_loop)]
 
 use std::arch::aarch64::{
-    uint8x16_t, vaddv_u8, vaeseq_u8, vaesmcq_u8, vandq_u8, vceqq_u8, vcltq_u8, vcombine_u8, vcreate_u8, vdupq_n_u8,
-    veorq_u8, vget_high_u8, vget_low_u8, vgetq_lane_u64, vld1q_u8, vorrq_u8, vreinterpretq_u64_u8, vst1q_u8, vtstq_u8,
+    uint8x16_t, vaeseq_u8, vaesmcq_u8, vandq_u8, vceqq_u8, vcltq_u8, vdupq_n_u8, veorq_u8, vgetq_lane_u64, vld1q_u8,
+    vorrq_u8, vreinterpretq_u64_u8, vst1q_u8,
 };
 
-use super::blocks::{Blocks, DEPTH};
+use super::blocks::{Blocks, DEPTH, LAZY, Row};
 use super::tier::scanner;
-use crate::cipher::RoundKeys;
+use crate::cipher::LAZY_MASK;
 use crate::label::Label;
 
 scanner! {
@@ -31,12 +29,13 @@ macro_rules! neon {
 
 /// In each byte, bit i where register i of `matches` is all ones.
 #[inline(always)]
-fn gather(matches: [Neon; DEPTH]) -> Neon {
+fn gather(matches: [Neon; DEPTH], row: &mut Row) {
     let mut gathered = neon!(vdupq_n_u8(0));
     for (i, matches) in matches.into_iter().enumerate() {
         gathered = neon!(vorrq_u8(gathered.0, vandq_u8(matches.0, vdupq_n_u8(1 << i))));
     }
-    gathered
+    // SAFETY: the row has room for 16 bytes.
+    unsafe { vst1q_u8(row.as_mut_ptr().cast(), gathered.0) }
 }
 
 /// One round. The instructions mix the key in before the round, not after it.
@@ -53,9 +52,22 @@ fn last_round(block: uint8x16_t, key: uint8x16_t, after: uint8x16_t) -> uint8x16
     veorq_u8(vaeseq_u8(block, key), after)
 }
 
+/// The first 8 B, little-endian.
+#[inline(always)]
+fn first_half(block: Neon) -> u64 {
+    // SAFETY: as in the macro.
+    unsafe { vgetq_lane_u64::<0>(vreinterpretq_u64_u8(block.0)) }
+}
+
+/// The other 8 B, little-endian.
+#[inline(always)]
+fn second_half(block: Neon) -> u64 {
+    // SAFETY: as in the macro.
+    unsafe { vgetq_lane_u64::<1>(vreinterpretq_u64_u8(block.0)) }
+}
+
 impl Blocks for Neon {
     const LABELS: usize = 1;
-    const AT_ONCE: usize = 3;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
@@ -66,11 +78,6 @@ impl Blocks for Neon {
     unsafe fn load(labels: *const Label) -> Self {
         // SAFETY: the caller's promise.
         neon!(vld1q_u8(labels.cast()))
-    }
-    #[inline(always)]
-    unsafe fn store(self, bytes: *mut u8) {
-        // SAFETY: the caller's promise.
-        unsafe { vst1q_u8(bytes, self.0) }
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
@@ -89,46 +96,34 @@ impl Blocks for Neon {
         neon!(veorq_u8(self.0, other.0))
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
+    fn is_zero(self) -> bool {
+        first_half(self) == 0 && second_half(self) == 0
+    }
+    #[inline(always)]
+    fn equal(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
         for block in &mut blocks {
             *block = neon!(vceqq_u8(block.0, threshold.0));
         }
-        gather(blocks)
+        gather(blocks, row);
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
+    fn less(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
         for block in &mut blocks {
             *block = neon!(vcltq_u8(block.0, threshold.0));
         }
-        gather(blocks)
+        gather(blocks, row);
     }
     #[inline(always)]
-    fn non_zero(self) -> u64 {
-        // There is no instruction for it: one bit of each byte, the halves added up.
-        // SAFETY: as in the macro.
-        unsafe {
-            let weights = vcombine_u8(vcreate_u8(0x8040_2010_0804_0201), vcreate_u8(0x8040_2010_0804_0201));
-            let bits = vandq_u8(vtstq_u8(self.0, self.0), weights);
-            u64::from(vaddv_u8(vget_low_u8(bits))) | u64::from(vaddv_u8(vget_high_u8(bits))) << 8
+    unsafe fn lazy(labels: *const Label, at: [u16; LAZY], keys: &[Self; 11], bound: u64) -> u8 {
+        let mut blocks = [Self::repeat(&[0; 16]); LAZY];
+        for (block, at) in blocks.iter_mut().zip(at) {
+            // SAFETY: the caller's promise.
+            *block = unsafe { Self::load(labels.add(usize::from(at))) };
         }
-    }
-    #[inline(always)]
-    fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {
-        let mut blocks = [Self::repeat(&[0; 16]); DEPTH];
-        for i in 0..DEPTH {
-            blocks[i] = Self::repeat(labels[i]);
+        let mut below = 0;
+        for (i, block) in Self::encrypt(blocks, keys).into_iter().enumerate() {
+            below |= u8::from(first_half(block) & LAZY_MASK < bound) << i;
         }
-        for number in 0..9 {
-            for i in 0..DEPTH {
-                blocks[i] = neon!(round(blocks[i].0, Self::repeat(&keys[i][number]).0));
-            }
-        }
-        let mut values = [0; DEPTH];
-        for i in 0..DEPTH {
-            let last = neon!(last_round(blocks[i].0, Self::repeat(&keys[i][9]).0, Self::repeat(&keys[i][10]).0));
-            // SAFETY: as in the macro.
-            values[i] = unsafe { vgetq_lane_u64::<0>(vreinterpretq_u64_u8(last.0)) };
-        }
-        values
+        below
     }
 }

@@ -30,7 +30,7 @@ pub enum Tier {
 /// A tier's code. Both functions need the tier's instructions.
 pub(super) struct Kernel {
     scan: unsafe fn(&ScanJob<'_>, u64, &[Label], &mut Buffers, &mut Vec<Hit>),
-    aes_only: unsafe fn(&ScanJob<'_>, &[Label]) -> u64,
+    aes_only: unsafe fn(&ScanJob<'_>, &[Label]) -> bool,
 }
 
 /// The entry points of a tier, compiled for its instructions.
@@ -55,7 +55,7 @@ macro_rules! scanner {
         /// # Safety
         /// The processor has this tier's instructions.
         #[$feature]
-        unsafe fn aes_only(job: &$crate::scan::ScanJob<'_>, labels: &[$crate::label::Label]) -> u64 {
+        unsafe fn aes_only(job: &$crate::scan::ScanJob<'_>, labels: &[$crate::label::Label]) -> bool {
             // SAFETY: the caller's promise.
             unsafe { $crate::scan::kernel::aes_only::<$blocks>(job, labels) }
         }
@@ -66,7 +66,7 @@ pub(super) use scanner;
 impl Kernel {
     pub(super) const fn new(
         scan: unsafe fn(&ScanJob<'_>, u64, &[Label], &mut Buffers, &mut Vec<Hit>),
-        aes_only: unsafe fn(&ScanJob<'_>, &[Label]) -> u64,
+        aes_only: unsafe fn(&ScanJob<'_>, &[Label]) -> bool,
     ) -> Self {
         Self { scan, aes_only }
     }
@@ -111,18 +111,11 @@ impl Tier {
     fn kernel(self) -> Option<&'static Kernel> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::AesNi
-                if is_x86_feature_detected!("aes")
-                    && is_x86_feature_detected!("avx")
-                    && is_x86_feature_detected!("popcnt") =>
-            {
-                Some(&aesni::AESNI)
-            }
+            Self::AesNi if is_x86_feature_detected!("aes") && is_x86_feature_detected!("avx") => Some(&aesni::AESNI),
             #[cfg(target_arch = "x86_64")]
             Self::Vaes256
                 if is_x86_feature_detected!("vaes")
                     && is_x86_feature_detected!("bmi1")
-                    && is_x86_feature_detected!("popcnt")
                     && is_x86_feature_detected!("aes")
                     && is_x86_feature_detected!("avx2") =>
             {
@@ -132,11 +125,10 @@ impl Tier {
             Self::Vaes512
                 if is_x86_feature_detected!("vaes")
                     && is_x86_feature_detected!("bmi1")
-                    && is_x86_feature_detected!("popcnt")
                     && is_x86_feature_detected!("aes")
                     && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vl") =>
+                    && is_x86_feature_detected!("avx512dq") =>
             {
                 Some(&vaes512::VAES512)
             }
@@ -202,7 +194,7 @@ impl Scanner {
     /// every block, so that none can be left out. None for tiers without AES instructions of their own.
     #[must_use]
     #[allow(unsafe_code)]
-    pub fn aes_only(&self, job: &ScanJob<'_>, labels: &[Label]) -> Option<u64> {
+    pub fn aes_only(&self, job: &ScanJob<'_>, labels: &[Label]) -> Option<bool> {
         // SAFETY: as in `scan`.
         self.kernel.map(|kernel| unsafe { (kernel.aes_only)(job, labels) })
     }

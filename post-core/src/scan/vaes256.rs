@@ -4,18 +4,18 @@
 use std::arch::asm;
 use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_aesenc_epi128, _mm256_aesenclast_epi128, _mm256_and_si256, _mm256_andnot_si256,
-    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_xor_si256,
+    _mm256_broadcastsi128_si256, _mm256_castsi256_pd, _mm256_cmpeq_epi8, _mm256_cmpgt_epi64, _mm256_loadu_si256,
+    _mm256_loadu2_m128i, _mm256_min_epu8, _mm256_movemask_pd, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi64x,
+    _mm256_setzero_si256, _mm256_storeu_si256, _mm256_testz_si256, _mm256_xor_si256,
 };
 
-use super::aesni;
-use super::blocks::{Blocks, DEPTH};
+use super::blocks::{Blocks, DEPTH, LAZY, Row};
 use super::tier::scanner;
-use crate::cipher::RoundKeys;
+use crate::cipher::LAZY_MASK;
 use crate::label::Label;
 
 scanner! {
-    #[target_feature(enable = "vaes,aes,avx2,bmi1,popcnt")]
+    #[target_feature(enable = "vaes,aes,avx2,bmi1")]
     VAES256: Ymm
 }
 
@@ -32,13 +32,14 @@ macro_rules! ymm {
 
 /// In each byte, bit i where register i of `matches` is all ones.
 #[inline(always)]
-fn gather(matches: [Ymm; DEPTH]) -> Ymm {
+fn gather(matches: [Ymm; DEPTH], row: &mut Row) {
     let mut gathered = ymm!(_mm256_setzero_si256());
     for (i, matches) in matches.into_iter().enumerate() {
         gathered =
             ymm!(_mm256_or_si256(gathered.0, _mm256_and_si256(matches.0, _mm256_set1_epi8((1_u8 << i).cast_signed()))));
     }
-    gathered
+    // SAFETY: the row has room for 32 bytes.
+    unsafe { _mm256_storeu_si256(row.as_mut_ptr().cast(), gathered.0) }
 }
 
 /// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
@@ -63,7 +64,6 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Ymm
 
 impl Blocks for Ymm {
     const LABELS: usize = 2;
-    const AT_ONCE: usize = 5;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
@@ -74,11 +74,6 @@ impl Blocks for Ymm {
     unsafe fn load(labels: *const Label) -> Self {
         // SAFETY: the caller's promise.
         ymm!(_mm256_loadu_si256(labels.cast()))
-    }
-    #[inline(always)]
-    unsafe fn store(self, bytes: *mut u8) {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_storeu_si256(bytes.cast(), self.0) }
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
@@ -102,28 +97,50 @@ impl Blocks for Ymm {
         ymm!(_mm256_xor_si256(self.0, other.0))
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
+    fn is_zero(self) -> bool {
+        // SAFETY: as in the macro.
+        unsafe { _mm256_testz_si256(self.0, self.0) == 1 }
+    }
+    #[inline(always)]
+    fn equal(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
         for block in &mut blocks {
             *block = ymm!(_mm256_cmpeq_epi8(block.0, threshold.0));
         }
-        gather(blocks)
+        gather(blocks, row);
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self) -> Self {
+    fn less(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
         for block in &mut blocks {
             let at_most = ymm!(_mm256_cmpeq_epi8(_mm256_min_epu8(block.0, threshold.0), block.0));
             *block = ymm!(_mm256_andnot_si256(_mm256_cmpeq_epi8(block.0, threshold.0), at_most.0));
         }
-        gather(blocks)
+        gather(blocks, row);
     }
     #[inline(always)]
-    fn non_zero(self) -> u64 {
-        let zero = ymm!(_mm256_cmpeq_epi8(self.0, _mm256_setzero_si256()));
-        // SAFETY: as in the macro.
-        u64::from(!unsafe { _mm256_movemask_epi8(zero.0) }.cast_unsigned())
-    }
-    #[inline(always)]
-    fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {
-        aesni::encrypt_each(labels, keys)
+    unsafe fn lazy(labels: *const Label, at: [u16; LAZY], keys: &[Self; 11], bound: u64) -> u8 {
+        let (low, bound) =
+            (ymm!(_mm256_set1_epi64x(LAZY_MASK.cast_signed())), ymm!(_mm256_set1_epi64x(bound.cast_signed())));
+        // SAFETY: the caller's promise.
+        let label = |i: usize| unsafe { labels.add(usize::from(at[i])).cast() };
+        let mut blocks = [low; LAZY / Self::LABELS];
+        for (i, block) in blocks.iter_mut().enumerate() {
+            *block = ymm!(_mm256_loadu2_m128i(label(i + LAZY / 2), label(i))).xor(keys[0]);
+        }
+        for key in &keys[1..10] {
+            for block in &mut blocks {
+                *block = ymm!(_mm256_aesenc_epi128(block.0, key.0));
+            }
+        }
+        let mut below = 0;
+        for (i, block) in blocks.into_iter().enumerate() {
+            // SAFETY: as in the macro.
+            let halves = unsafe {
+                let value = _mm256_and_si256(_mm256_aesenclast_epi128(block.0, keys[10].0), low.0);
+                _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(bound.0, value)))
+            };
+            // The two labels are four apart.
+            below |= (halves as u8 & 1 | (halves as u8 & 4) << 2) << i;
+        }
+        below
     }
 }

@@ -3,19 +3,18 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m512i, _mm_loadu_si128, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_broadcast_i32x4,
-    _mm512_cmpeq_epu8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_mask_add_epi8, _mm512_set1_epi8,
-    _mm512_setzero_si512, _mm512_storeu_si512, _mm512_test_epi8_mask, _mm512_xor_si512,
+    __m512i, _mm_loadu_si128, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_and_si512, _mm512_broadcast_i32x4,
+    _mm512_castsi128_si512, _mm512_cmpeq_epu8_mask, _mm512_cmplt_epu8_mask, _mm512_inserti32x4, _mm512_loadu_si512,
+    _mm512_mask_cmplt_epu64_mask, _mm512_set1_epi64, _mm512_test_epi64_mask, _mm512_xor_si512,
 };
 
-use super::aesni;
-use super::blocks::{Blocks, DEPTH};
+use super::blocks::{Blocks, DEPTH, LAZY, Row};
 use super::tier::scanner;
-use crate::cipher::RoundKeys;
+use crate::cipher::LAZY_MASK;
 use crate::label::Label;
 
 scanner! {
-    #[target_feature(enable = "vaes,aes,avx512f,avx512bw,avx512vl,bmi1,popcnt")]
+    #[target_feature(enable = "vaes,aes,avx512f,avx512bw,avx512dq,bmi1")]
     VAES512: Zmm
 }
 
@@ -28,12 +27,6 @@ macro_rules! zmm {
         // SAFETY: a `Zmm` exists only in this file's kernels, which ask for VAES and AVX-512.
         Zmm(unsafe { $call })
     };
-}
-
-/// `gathered` with bit `i` added to the bytes that `matches` names; they don't have it yet.
-#[inline(always)]
-fn with_bit(gathered: Zmm, matches: u64, i: usize) -> Zmm {
-    zmm!(_mm512_mask_add_epi8(gathered.0, matches, gathered.0, _mm512_set1_epi8((1_u8 << i).cast_signed())))
 }
 
 /// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
@@ -58,7 +51,6 @@ unsafe fn in_step([mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [Zmm
 
 impl Blocks for Zmm {
     const LABELS: usize = 4;
-    const AT_ONCE: usize = 7;
 
     #[inline(always)]
     fn repeat(bytes: &[u8; 16]) -> Self {
@@ -69,11 +61,6 @@ impl Blocks for Zmm {
     unsafe fn load(labels: *const Label) -> Self {
         // SAFETY: the caller's promise.
         zmm!(_mm512_loadu_si512(labels.cast()))
-    }
-    #[inline(always)]
-    unsafe fn store(self, bytes: *mut u8) {
-        // SAFETY: the caller's promise.
-        unsafe { _mm512_storeu_si512(bytes.cast(), self.0) }
     }
     #[inline(always)]
     fn encrypt(mut blocks: [Self; DEPTH], keys: &[Self; 11]) -> [Self; DEPTH] {
@@ -97,32 +84,54 @@ impl Blocks for Zmm {
         zmm!(_mm512_xor_si512(self.0, other.0))
     }
     #[inline(always)]
-    fn equal(blocks: [Self; DEPTH], threshold: Self) -> Self {
-        let mut gathered = zmm!(_mm512_setzero_si512());
-        for (i, block) in blocks.into_iter().enumerate() {
-            // SAFETY: as in the macro.
-            let matches = unsafe { _mm512_cmpeq_epu8_mask(block.0, threshold.0) };
-            gathered = with_bit(gathered, matches, i);
-        }
-        gathered
-    }
-    #[inline(always)]
-    fn less(blocks: [Self; DEPTH], threshold: Self) -> Self {
-        let mut gathered = zmm!(_mm512_setzero_si512());
-        for (i, block) in blocks.into_iter().enumerate() {
-            // SAFETY: as in the macro.
-            let matches = unsafe { _mm512_cmplt_epu8_mask(block.0, threshold.0) };
-            gathered = with_bit(gathered, matches, i);
-        }
-        gathered
-    }
-    #[inline(always)]
-    fn non_zero(self) -> u64 {
+    fn is_zero(self) -> bool {
         // SAFETY: as in the macro.
-        unsafe { _mm512_test_epi8_mask(self.0, self.0) }
+        unsafe { _mm512_test_epi64_mask(self.0, self.0) == 0 }
     }
     #[inline(always)]
-    fn encrypt_each(labels: [&Label; DEPTH], keys: [&RoundKeys; DEPTH]) -> [u64; DEPTH] {
-        aesni::encrypt_each(labels, keys)
+    fn equal(blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
+        for (word, block) in row.iter_mut().zip(blocks) {
+            // SAFETY: as in the macro.
+            *word = unsafe { _mm512_cmpeq_epu8_mask(block.0, threshold.0) };
+        }
+    }
+    #[inline(always)]
+    fn less(blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
+        for (word, block) in row.iter_mut().zip(blocks) {
+            // SAFETY: as in the macro.
+            *word = unsafe { _mm512_cmplt_epu8_mask(block.0, threshold.0) };
+        }
+    }
+    /// A word is a register's mask: no need to gather.
+    #[inline(always)]
+    fn place(word: usize, bit: usize) -> (usize, usize) {
+        (word * Self::LABELS + bit / 16, bit % 16)
+    }
+    #[inline(always)]
+    unsafe fn lazy(labels: *const Label, at: [u16; LAZY], keys: &[Self; 11], bound: u64) -> u8 {
+        let (low, bound) =
+            (zmm!(_mm512_set1_epi64(LAZY_MASK.cast_signed())), zmm!(_mm512_set1_epi64(bound.cast_signed())));
+        // SAFETY: the caller's promise.
+        let label = |i: usize| unsafe { labels.add(usize::from(at[i])).cast() };
+        let mut blocks = [low; LAZY / Self::LABELS];
+        for (i, block) in blocks.iter_mut().enumerate() {
+            // Every other label, so that the two masks below fit into each other.
+            *block = zmm!(_mm512_castsi128_si512(_mm_loadu_si128(label(i))));
+            *block = zmm!(_mm512_inserti32x4::<1>(block.0, _mm_loadu_si128(label(i + 2))));
+            *block = zmm!(_mm512_inserti32x4::<2>(block.0, _mm_loadu_si128(label(i + 4))));
+            *block = zmm!(_mm512_inserti32x4::<3>(block.0, _mm_loadu_si128(label(i + 6)))).xor(keys[0]);
+        }
+        for key in &keys[1..10] {
+            for block in &mut blocks {
+                *block = zmm!(_mm512_aesenc_epi128(block.0, key.0));
+            }
+        }
+        let mut below = 0;
+        for (i, block) in blocks.into_iter().enumerate() {
+            let value = zmm!(_mm512_and_si512(_mm512_aesenclast_epi128(block.0, keys[10].0), low.0));
+            // SAFETY: as in the macro.
+            below |= unsafe { _mm512_mask_cmplt_epu64_mask(0b0101_0101, value.0, bound.0) } << i;
+        }
+        below
     }
 }
