@@ -12,6 +12,7 @@ pub mod plan;
 
 pub mod tier;
 
+mod aligned;
 pub mod cipher;
 pub mod difficulty;
 pub mod index_packing;

@@ -17,8 +17,8 @@ use super::x86::{ROTATE_8, ROTATE_16};
 kernels! {
     #[target_feature(enable = "avx2")]
     AVX2: Ymm, hash YmmWords,
-    alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x4": 3 x 4 / 1, "2x4": 2 x 4 / 1, "3x2-gap2": 3 x 2 / 2],
-    dual ["dual2x2": 2 x 2, "dual4": 1 x 4]
+    alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x4": 3 x 4 / 1, "2x4": 2 x 4 / 1, "4x1": 4 x 1 / 1, "4x2": 4 x 2 / 1, "4x3": 4 x 3 / 1, "5x2": 5 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
+    dual ["dual2x2": 2 x 2, "dual2x4": 2 x 4, "dual4": 1 x 4]
 }
 
 /// Two rows: label 0 in the low half.

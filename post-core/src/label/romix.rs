@@ -51,6 +51,7 @@ pub(super) unsafe fn pass<H: Half, const FILL: usize, const WALK: usize, const G
 ) {
     const { assert!(FILL + WALK == G && G > 0 && GAP.is_power_of_two()) }
     let masks = H::masks();
+    crate::aligned::stack();
     let streams = pass.labels / ((if FILL > 0 { FILL } else { WALK }) * H::LABELS);
     // SAFETY: the caller's promise.
     unsafe {

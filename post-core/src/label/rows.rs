@@ -68,16 +68,14 @@ impl<V: Lanes> Half for Rows<V> {
     fn chacha8<const G: usize>(states: &mut [Self; G], masks: V::Masks) {
         let input = *states;
         for _ in 0..4 {
-            quarter_rounds(states, masks);
-            // Turning the rows brings the diagonals into the columns, and back. The second row stays where it is: it is
-            // done last, and what is next begins with it.
+            // Turning the rows brings the diagonals into the columns, and back. The second row stays where it is: it is done
+            // last, and what is next begins with it.
             for g in 0..G {
-                let [a, b, c, d] = states[g].0;
+                let [a, b, c, d] = quarter_rounds(states[g].0, masks);
                 states[g].0 = [a.turn3(), b, c.turn1(), d.turn2()];
             }
-            quarter_rounds(states, masks);
             for g in 0..G {
-                let [a, b, c, d] = states[g].0;
+                let [a, b, c, d] = quarter_rounds(states[g].0, masks);
                 states[g].0 = [a.turn1(), b, c.turn3(), d.turn2()];
             }
         }
@@ -94,32 +92,16 @@ fn first_four<T: Copy>(all: [T; MAX_LABELS]) -> [T; MAX_ROWS] {
     [all[0], all[1], all[2], all[3]]
 }
 
-/// Four quarter rounds side by side, of every label. Each step is done for all groups before the next: the steps of one
-/// group depend on each other.
+/// Four quarter rounds side by side, of every label.
 #[inline(always)]
-fn quarter_rounds<V: Lanes, const G: usize>(states: &mut [Rows<V>; G], masks: V::Masks) {
-    for g in 0..G {
-        states[g].0[0] = states[g].0[0].add(states[g].0[1]);
-    }
-    for g in 0..G {
-        states[g].0[3] = states[g].0[3].xor(states[g].0[0]).rotate16(masks);
-    }
-    for g in 0..G {
-        states[g].0[2] = states[g].0[2].add(states[g].0[3]);
-    }
-    for g in 0..G {
-        states[g].0[1] = states[g].0[1].xor(states[g].0[2]).rotate12();
-    }
-    for g in 0..G {
-        states[g].0[0] = states[g].0[0].add(states[g].0[1]);
-    }
-    for g in 0..G {
-        states[g].0[3] = states[g].0[3].xor(states[g].0[0]).rotate8(masks);
-    }
-    for g in 0..G {
-        states[g].0[2] = states[g].0[2].add(states[g].0[3]);
-    }
-    for g in 0..G {
-        states[g].0[1] = states[g].0[1].xor(states[g].0[2]).rotate7();
-    }
+fn quarter_rounds<V: Lanes>([mut a, mut b, mut c, mut d]: [V; 4], masks: V::Masks) -> [V; 4] {
+    a = a.add(b);
+    d = d.xor(a).rotate16(masks);
+    c = c.add(d);
+    b = b.xor(c).rotate12();
+    a = a.add(b);
+    d = d.xor(a).rotate8(masks);
+    c = c.add(d);
+    b = b.xor(c).rotate7();
+    [a, b, c, d]
 }

@@ -44,6 +44,7 @@ pub(super) unsafe fn scan<B: Blocks>(
     buffers: &mut Buffers,
     hits: &mut Vec<Hit>,
 ) {
+    crate::aligned::stack();
     for (chunk, labels) in labels.chunks(CHUNK).enumerate() {
         let first = first + (chunk * CHUNK) as u64;
         let found = hits.len();
@@ -192,6 +193,7 @@ fn take(group: &NonceGroup, first: u64, lists: &Lists, hits: &mut Vec<Hit>) {
 /// The processor has the instructions of `B`.
 #[inline(always)]
 pub(super) unsafe fn aes_only<B: Blocks>(job: &ScanJob<'_>, labels: &[Label]) -> bool {
+    crate::aligned::stack();
     let mut sum = [B::repeat(&[0; 16]); DEPTH];
     for labels in labels.chunks(CACHED) {
         for group in job.groups {
