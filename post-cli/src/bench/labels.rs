@@ -55,8 +55,7 @@ pub(crate) fn run(settings: &Settings, compute: &Compute, only: Option<Tier>) ->
 
 /// One worker a thread, each of which computes one batch after the other.
 fn workers(settings: &Settings, method: Method, scrypt: ScryptParams) -> Result<Vec<Box<dyn Work>>> {
-    // Ways that overlap batches need several, and even the slowest must not take long.
-    let count = if method.tier() == Tier::Scalar { 4 } else { method.batch() * if method.overlaps() { 4 } else { 1 } };
+    let count = method.task();
     (0..settings.threads)
         .map(|thread| {
             let mut worker = Worker::new(method, scrypt)?;

@@ -19,8 +19,8 @@ const ROWS_PER_BATCH: u64 = 1 << 21;
 /// Labels per worker and batch at most, so that a cheap label function does not ask for much memory.
 const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 
-/// Batches that a worker computes in one go.
-const TASK_BATCHES: usize = 4;
+/// Tasks that a worker gets of each batch, at least: they even out what else the machine does.
+const LABEL_TASKS: usize = 4;
 
 /// Labels of a scan that keep all threads busy, 1 MiB.
 const SCAN_BATCH: usize = 1 << 16;
@@ -70,7 +70,7 @@ impl Cpu {
             id: "cpu".into(),
             name: "CPU".into(),
             threads,
-            batch: ROWS_PER_BATCH / u64::from(ScryptParams::MAINNET.n) * threads as u64,
+            batch: batch_labels(method, threads, ScryptParams::MAINNET.n),
             scan_batch: SCAN_BATCH,
             labels: method.to_string(),
             scan: scan.to_string(),
@@ -84,6 +84,7 @@ impl Cpu {
     pub fn set_method(&mut self, method: Method) {
         (self.workers, self.cost) = (Vec::new(), None);
         self.info.labels = method.to_string();
+        self.info.batch = batch_labels(method, self.info.threads, ScryptParams::MAINNET.n);
         self.method = method;
     }
 
@@ -118,17 +119,6 @@ impl Cpu {
         Ok(())
     }
 
-    /// Labels of one task of one worker: several batches, so that one can overlap the next.
-    fn task_labels(&self) -> usize {
-        self.method.batch() * TASK_BATCHES
-    }
-
-    fn batch_labels(&self, n: u32) -> u64 {
-        let task = self.task_labels() as u64;
-        let each = (ROWS_PER_BATCH / u64::from(n)).min(MAX_LABELS_PER_BATCH).next_multiple_of(task);
-        each * self.info.threads as u64
-    }
-
     /// Makes the scratch of every worker, so that a lack of memory is an error here and not an abort later.
     fn prepare(&mut self, cost: ScryptParams) -> Result<(), Error> {
         if self.cost != Some(cost) {
@@ -145,7 +135,7 @@ impl Cpu {
     fn fill(&self, what: &Labels<'_>, positions: Range<u64>, labels: &mut Vec<Label>) {
         labels.clear();
         labels.resize((positions.end - positions.start) as usize, [0; 16]);
-        let task = self.task_labels();
+        let task = self.method.task();
         labels.par_chunks_mut(task).enumerate().for_each(|(number, labels)| {
             let first = positions.start + (number * task) as u64;
             // Every closure of this loop runs on the pool, so the index is there and names this worker alone.
@@ -161,6 +151,13 @@ impl Cpu {
     }
 }
 
+/// Labels of cost `n` that all threads compute before they are handed on.
+fn batch_labels(method: Method, threads: usize, n: u32) -> u64 {
+    let task = method.task() as u64;
+    let each = (ROWS_PER_BATCH / u64::from(n)).min(MAX_LABELS_PER_BATCH).max(task * LABEL_TASKS as u64);
+    each.next_multiple_of(task) * threads as u64
+}
+
 impl Backend for Cpu {
     fn info(&self) -> &Info {
         &self.info
@@ -174,7 +171,7 @@ impl Backend for Cpu {
         }
         self.prepare(job.scrypt)?;
         let this = &*self;
-        let batch = this.batch_labels(job.scrypt.n);
+        let batch = batch_labels(this.method, this.info.threads, job.scrypt.n);
         let batch_from = |from: u64| from..from.saturating_add(batch).min(end);
 
         let (mut ready, mut next) = (Vec::new(), Vec::new());

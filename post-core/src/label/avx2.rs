@@ -2,23 +2,23 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_load_si128, _mm256_add_epi32, _mm256_and_si256,
-    _mm256_andnot_si256, _mm256_castsi128_si256, _mm256_cvtsi256_si32, _mm256_extracti128_si256,
-    _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set_epi32,
+    __m128i, __m256i, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_load_si128, _mm_store_si128, _mm256_add_epi32,
+    _mm256_and_si256, _mm256_andnot_si256, _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cvtsi256_si32,
+    _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_or_si256, _mm256_set_epi32,
     _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_sll_epi64, _mm256_slli_epi32, _mm256_srl_epi64,
-    _mm256_srli_epi32, _mm256_store_si256, _mm256_storeu_si256, _mm256_xor_si256,
+    _mm256_srli_epi32, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use super::keccak::{self, Words};
 use super::kernels::kernels;
-use super::lanes::{Lanes, Line, MAX_ROWS};
+use super::lanes::{HalfLine, Lanes, MAX_ROWS};
 use super::x86::{ROTATE_8, ROTATE_16};
 
 kernels! {
     #[target_feature(enable = "avx2")]
     AVX2: Ymm, hash YmmWords,
-    alone ["3x3": 3 x 3 / 1, "3x1": 3 x 1 / 1, "3x2": 3 x 2 / 1, "3x4": 3 x 4 / 1, "2x4": 2 x 4 / 1, "4x1": 4 x 1 / 1, "4x2": 4 x 2 / 1, "4x3": 4 x 3 / 1, "5x2": 5 x 2 / 1, "3x2-gap2": 3 x 2 / 2],
-    dual ["dual2x2": 2 x 2, "dual2x4": 2 x 4, "dual4": 1 x 4]
+    alone ["4x2": 4 x 2 / 1, "4x1": 4 x 1 / 1, "4x3": 4 x 3 / 1, "3x2-gap2": 3 x 2 / 2],
+    dual ["dual2x2": 2 x 2, "dual2x4": 2 x 4]
 }
 
 /// Two rows: label 0 in the low half.
@@ -97,11 +97,11 @@ impl Lanes for Ymm {
         [words.0 as u32, words.1 as u32, 0, 0]
     }
     #[inline(always)]
-    unsafe fn read([a, b, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
-        let (a, b) = (a.cast::<[[u32; 4]; 8]>(), b.cast::<[[u32; 4]; 8]>());
-        let mut rows = [Self::ZERO; 8];
+    unsafe fn read([a, b, ..]: [*const HalfLine; MAX_ROWS]) -> [Self; 4] {
+        let (a, b) = (a.cast::<[[u32; 4]; 4]>(), b.cast::<[[u32; 4]; 4]>());
+        let mut rows = [Self::ZERO; 4];
         for (i, row) in rows.iter_mut().enumerate() {
-            // SAFETY: the caller's promise: both lines are there, 128 B each and aligned.
+            // SAFETY: the caller's promise: both halves are there, 64 B each and aligned.
             *row = ymm!(_mm256_inserti128_si256::<1>(
                 _mm256_castsi128_si256(_mm_load_si128((&raw const (*a)[i]).cast())),
                 _mm_load_si128((&raw const (*b)[i]).cast()),
@@ -110,14 +110,15 @@ impl Lanes for Ymm {
         rows
     }
     #[inline(always)]
-    unsafe fn write(rows: [Self; 8], lines: *mut Line) {
-        let lines = lines.cast::<[[__m256i; 4]; 2]>();
-        for i in 0..4 {
-            let (low, high) = (rows[2 * i].0, rows[2 * i + 1].0);
-            // SAFETY: the caller's promise: two lines are there, 256 B and aligned.
+    unsafe fn write(rows: [Self; 4], first: *mut HalfLine) {
+        for (i, row) in rows.iter().enumerate() {
+            let (a, b) =
+                (first.cast::<__m128i>().wrapping_add(i), first.wrapping_add(2).cast::<__m128i>().wrapping_add(i));
+            // SAFETY: the caller's promise: two halves are there, two apart, and aligned. To store a half of a register costs
+            // nothing else, to move it into another register would.
             unsafe {
-                _mm256_store_si256(&raw mut (*lines)[0][i], _mm256_permute2x128_si256::<0x20>(low, high));
-                _mm256_store_si256(&raw mut (*lines)[1][i], _mm256_permute2x128_si256::<0x31>(low, high));
+                _mm_store_si128(a, _mm256_castsi256_si128(row.0));
+                _mm_store_si128(b, _mm256_extracti128_si256::<1>(row.0));
             }
         }
     }

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 
 use super::keccak::{self, Words};
 use super::kernels::kernels;
-use super::lanes::{Lanes, Line, MAX_ROWS, Square};
+use super::lanes::{HalfLine, Lanes, Line, MAX_ROWS, Square};
 
 kernels! {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -119,27 +119,19 @@ impl Lanes for Zmm {
         }
     }
     #[inline(always)]
-    unsafe fn read(lines: [*const Line; MAX_ROWS]) -> [Self; 8] {
-        let (mut low, mut high) = ([Self::ZERO; 4], [Self::ZERO; 4]);
-        for (label, line) in lines.iter().enumerate() {
-            // SAFETY: the caller's promise: every line is there, 128 B and aligned.
-            (low[label], high[label]) = unsafe {
-                (Self(_mm512_load_si512(line.cast())), Self(_mm512_load_si512(line.cast::<__m512i>().add(1))))
-            };
+    unsafe fn read(halves: [*const HalfLine; MAX_ROWS]) -> [Self; 4] {
+        let mut labels = [Self::ZERO; 4];
+        for (label, half) in labels.iter_mut().zip(halves) {
+            // SAFETY: the caller's promise: half a line is there, 64 B and aligned.
+            *label = zmm!(_mm512_load_si512(half.cast()));
         }
-        let ([a, b, c, d], [e, f, g, h]) = (transpose(low), transpose(high));
-        [a, b, c, d, e, f, g, h]
+        transpose(labels)
     }
     #[inline(always)]
-    unsafe fn write([a, b, c, d, e, f, g, h]: [Self; 8], lines: *mut Line) {
-        let (low, high) = (transpose([a, b, c, d]), transpose([e, f, g, h]));
-        for label in 0..4 {
-            let line = lines.wrapping_add(label).cast::<__m512i>();
-            // SAFETY: the caller's promise: four lines are there, 128 B each and aligned.
-            unsafe {
-                _mm512_store_si512(line.cast(), low[label].0);
-                _mm512_store_si512(line.add(1).cast(), high[label].0);
-            }
+    unsafe fn write(rows: [Self; 4], first: *mut HalfLine) {
+        for (label, words) in transpose(rows).into_iter().enumerate() {
+            // SAFETY: the caller's promise: four halves are there, two apart, 64 B each and aligned.
+            unsafe { _mm512_store_si512(first.wrapping_add(2 * label).cast(), words.0) };
         }
     }
 }
@@ -183,12 +175,9 @@ impl Square for Zmm {
         })
     }
     #[inline(always)]
-    unsafe fn store([first, second]: [Self; 2], line: *mut Line) {
-        // SAFETY: the caller's promise: the line is there, 128 B and aligned.
-        unsafe {
-            _mm512_store_si512(line.cast(), first.0);
-            _mm512_store_si512(line.cast::<__m512i>().add(1), second.0);
-        }
+    unsafe fn store(self, half: *mut HalfLine) {
+        // SAFETY: the caller's promise: half a line is there, 64 B and aligned.
+        unsafe { _mm512_store_si512(half.cast(), self.0) };
     }
     #[inline(always)]
     fn settle() {
@@ -196,12 +185,9 @@ impl Square for Zmm {
         unsafe { _mm_sfence() };
     }
     #[inline(always)]
-    unsafe fn store_past_caches([first, second]: [Self; 2], line: *mut Line) {
+    unsafe fn store_past_caches(self, half: *mut HalfLine) {
         // SAFETY: as for `store`; `settle` comes before anything is read.
-        unsafe {
-            _mm512_stream_si512(line.cast(), first.0);
-            _mm512_stream_si512(line.cast::<__m512i>().add(1), second.0);
-        }
+        unsafe { _mm512_stream_si512(half.cast(), self.0) };
     }
 }
 

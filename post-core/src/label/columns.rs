@@ -8,7 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 #![allow(unsafe_code)]
 
-use super::lanes::{Half, Line, MAX_LABELS, Square};
+use super::lanes::{Half, Line, MAX_LABELS, Square, half_of};
 use super::prefetch::prefetch_second_level;
 
 /// The sixteen words.
@@ -18,6 +18,7 @@ pub(super) struct Columns<V>([V; 16]);
 impl<V: Square> Half for Columns<V> {
     const LABELS: usize = 16;
     const ZERO: Self = Self([V::ZERO; 16]);
+    const AT_ONCE: bool = true;
     type Masks = V::Masks;
 
     #[inline(always)]
@@ -53,33 +54,31 @@ impl<V: Square> Half for Columns<V> {
         self.0[0].words()
     }
     #[inline(always)]
-    unsafe fn read(lines: [*const Line; MAX_LABELS]) -> [Self; 2] {
-        let mut halves = [Self::ZERO; 2];
-        for at in 0..8 {
+    unsafe fn read(lines: &[*const Line; MAX_LABELS], half: usize) -> Self {
+        let mut words = Self::ZERO;
+        for (at, words) in words.0.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             let mut four = [V::ZERO; 4];
             for i in 0..4 {
+                let lines = [lines[i], lines[4 + i], lines[8 + i], lines[12 + i]];
                 // SAFETY: the caller's promise.
-                four[i] = unsafe { V::load_quarters([lines[i], lines[4 + i], lines[8 + i], lines[12 + i]], at) };
+                four[i] = unsafe { V::load_quarters(lines, half * 4 + at) };
             }
-            let words = V::turn_within_quarters(four);
-            halves[at / 4].0[at % 4 * 4..][..4].copy_from_slice(&words);
+            *words = V::turn_within_quarters(four);
         }
-        halves
+        words
     }
     #[inline(always)]
-    unsafe fn write([first, second]: [Self; 2], lines: *mut Line) {
-        let (first, second) = (by_label(first.0), by_label(second.0));
-        for label in 0..16 {
+    unsafe fn write(self, lines: *mut Line, half: usize) {
+        for (label, words) in by_label(self.0).into_iter().enumerate() {
             // SAFETY: the caller's promise.
-            unsafe { V::store([first[label], second[label]], lines.wrapping_add(label)) };
+            unsafe { words.store(half_of(lines.wrapping_add(label), half).cast_mut()) };
         }
     }
     #[inline(always)]
-    unsafe fn keep([first, second]: [Self; 2], lines: *mut Line) {
-        let (first, second) = (by_label(first.0), by_label(second.0));
-        for label in 0..16 {
+    unsafe fn keep(self, lines: *mut Line, half: usize) {
+        for (label, words) in by_label(self.0).into_iter().enumerate() {
             // SAFETY: the caller's promise.
-            unsafe { V::store_past_caches([first[label], second[label]], lines.wrapping_add(label)) };
+            unsafe { words.store_past_caches(half_of(lines.wrapping_add(label), half).cast_mut()) };
         }
     }
     #[inline(always)]

@@ -13,6 +13,9 @@ use super::prefetch::{prefetch, prefetch_write};
 #[repr(C, align(128))]
 pub(super) struct Line(pub [u32; 32]);
 
+/// One of a line's halves.
+pub(super) type HalfLine = [u32; 16];
+
 impl Line {
     pub(super) const ZERO: Self = Self([0; 32]);
 }
@@ -27,6 +30,9 @@ pub(super) trait Half: Copy {
 
     /// All bits clear.
     const ZERO: Self;
+
+    /// Whether a line's halves are better read together: there are registers for both.
+    const AT_ONCE: bool;
 
     /// See [`Lanes::Masks`].
     type Masks: Copy;
@@ -46,26 +52,26 @@ pub(super) trait Half: Copy {
     /// The first word of every label.
     fn first_words(&self) -> [u32; MAX_LABELS];
 
-    /// Both halves of `LABELS` lines: one line a label, of any place.
+    /// Half `half` of `LABELS` lines: one line a label, of any place.
     ///
     /// # Safety
     /// The first `LABELS` pointers are valid for reads.
-    unsafe fn read(lines: [*const Line; MAX_LABELS]) -> [Self; 2];
+    unsafe fn read(lines: &[*const Line; MAX_LABELS], half: usize) -> Self;
 
-    /// Writes `LABELS` lines next to each other.
+    /// Writes half `half` of `LABELS` lines next to each other.
     ///
     /// # Safety
     /// `lines` is valid for writes of `LABELS` lines.
-    unsafe fn write(halves: [Self; 2], lines: *mut Line);
+    unsafe fn write(self, lines: *mut Line, half: usize);
 
     /// The same to a table, which is read much later and in another order.
     ///
     /// # Safety
     /// As for [`Half::write`], and the lines are not read before [`Half::settle`].
     #[inline(always)]
-    unsafe fn keep(halves: [Self; 2], lines: *mut Line) {
+    unsafe fn keep(self, lines: *mut Line, half: usize) {
         // SAFETY: the caller's promise.
-        unsafe { Self::write(halves, lines) };
+        unsafe { self.write(lines, half) };
     }
 
     /// Ends the writing of a table.
@@ -142,17 +148,17 @@ pub(super) trait Lanes: Copy {
     /// The first word of every label's row.
     fn first_words(self) -> [u32; MAX_ROWS];
 
-    /// The rows of `LABELS` lines: one line a label, of any place.
+    /// The rows of `LABELS` half lines, of any place.
     ///
     /// # Safety
     /// The first `LABELS` pointers are valid for reads.
-    unsafe fn read(lines: [*const Line; MAX_ROWS]) -> [Self; 8];
+    unsafe fn read(halves: [*const HalfLine; MAX_ROWS]) -> [Self; 4];
 
-    /// Writes `LABELS` lines next to each other.
+    /// Writes `LABELS` half lines, the same of lines that follow each other.
     ///
     /// # Safety
-    /// `lines` is valid for writes of `LABELS` lines.
-    unsafe fn write(rows: [Self; 8], lines: *mut Line);
+    /// `first` and every other half line after it, `LABELS` in all, are valid for writes.
+    unsafe fn write(rows: [Self; 4], first: *mut HalfLine);
 }
 
 /// A register of 16 words, which may also be one word of each of 16 labels.
@@ -176,17 +182,17 @@ pub(super) trait Square: Lanes {
     /// The pointers are valid for reads.
     unsafe fn load_quarters(lines: [*const Line; 4], at: usize) -> Self;
 
-    /// Writes a line.
+    /// Writes half a line.
     ///
     /// # Safety
     /// The pointer is valid for writes.
-    unsafe fn store(halves: [Self; 2], line: *mut Line);
+    unsafe fn store(self, half: *mut HalfLine);
 
-    /// Writes a line past the caches, without reading what was there.
+    /// Writes half a line past the caches, without reading what was there.
     ///
     /// # Safety
     /// The pointer is valid for writes, and the line is not read before [`Square::settle`].
-    unsafe fn store_past_caches(halves: [Self; 2], line: *mut Line);
+    unsafe fn store_past_caches(self, half: *mut HalfLine);
 
     /// Lets what was written past the caches arrive.
     fn settle();
@@ -200,4 +206,10 @@ pub(super) fn consecutive(first: *const Line) -> [*const Line; MAX_LABELS] {
         *line = first.wrapping_add(i);
     }
     lines
+}
+
+/// Half `half` of a line.
+#[inline(always)]
+pub(super) fn half_of(line: *const Line, half: usize) -> *const HalfLine {
+    line.cast::<HalfLine>().wrapping_add(half)
 }

@@ -8,7 +8,7 @@ use std::arch::aarch64::{
 };
 
 use super::kernels::kernels;
-use super::lanes::{Lanes, Line, MAX_ROWS};
+use super::lanes::{HalfLine, Lanes, MAX_ROWS};
 
 kernels! {
     #[target_feature(enable = "neon")]
@@ -90,13 +90,13 @@ impl Lanes for Neon {
         [unsafe { vgetq_lane_u32::<0>(self.0) }, 0, 0, 0]
     }
     #[inline(always)]
-    unsafe fn read([line, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
-        // SAFETY: the caller's promise; a line is eight aligned registers.
-        unsafe { *line.cast() }
+    unsafe fn read([half, ..]: [*const HalfLine; MAX_ROWS]) -> [Self; 4] {
+        // SAFETY: the caller's promise; half a line is four aligned registers.
+        unsafe { *half.cast() }
     }
     #[inline(always)]
-    unsafe fn write(rows: [Self; 8], line: *mut Line) {
+    unsafe fn write(rows: [Self; 4], half: *mut HalfLine) {
         // SAFETY: as for `read`.
-        unsafe { *line.cast() = rows }
+        unsafe { *half.cast() = rows }
     }
 }

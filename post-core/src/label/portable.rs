@@ -5,7 +5,7 @@
 
 use super::kernels::kernels;
 #[cfg(any(test, not(target_arch = "x86_64")))]
-use super::lanes::{Lanes, Line, MAX_ROWS};
+use super::lanes::{HalfLine, Lanes, MAX_ROWS};
 
 kernels! {
     PORTABLE: Native, hash u64,
@@ -98,15 +98,15 @@ impl Lanes for Words {
     }
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn read([line, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
-        // SAFETY: the caller's promise; a line is eight rows of words.
-        unsafe { *line.cast() }
+    unsafe fn read([half, ..]: [*const HalfLine; MAX_ROWS]) -> [Self; 4] {
+        // SAFETY: the caller's promise; half a line is four rows of words.
+        unsafe { *half.cast() }
     }
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn write(rows: [Self; 8], line: *mut Line) {
+    unsafe fn write(rows: [Self; 4], half: *mut HalfLine) {
         // SAFETY: as for `read`.
-        unsafe { *line.cast() = rows }
+        unsafe { *half.cast() = rows }
     }
 }
 
@@ -119,7 +119,7 @@ mod sse2 {
         _mm_shufflehi_epi16, _mm_shufflelo_epi16, _mm_slli_epi32, _mm_srli_epi32, _mm_xor_si128,
     };
 
-    use super::super::lanes::{Lanes, Line, MAX_ROWS};
+    use super::super::lanes::{HalfLine, Lanes, MAX_ROWS};
 
     #[derive(Clone, Copy)]
     pub(super) struct Row(__m128i);
@@ -191,14 +191,14 @@ mod sse2 {
             [unsafe { _mm_cvtsi128_si32(self.0) } as u32, 0, 0, 0]
         }
         #[inline(always)]
-        unsafe fn read([line, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
-            // SAFETY: the caller's promise; a line is eight aligned registers.
-            unsafe { *line.cast() }
+        unsafe fn read([half, ..]: [*const HalfLine; MAX_ROWS]) -> [Self; 4] {
+            // SAFETY: the caller's promise; half a line is four aligned registers.
+            unsafe { *half.cast() }
         }
         #[inline(always)]
-        unsafe fn write(rows: [Self; 8], line: *mut Line) {
+        unsafe fn write(rows: [Self; 4], half: *mut HalfLine) {
             // SAFETY: as for `read`.
-            unsafe { *line.cast() = rows }
+            unsafe { *half.cast() = rows }
         }
     }
 }

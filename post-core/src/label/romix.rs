@@ -109,8 +109,9 @@ unsafe fn into_halves<H: Half>(used: usize, batch: Batch, labels: usize) -> *mut
     if used > 0 {
         for label in (0..labels).step_by(H::LABELS) {
             let block = batch.states.wrapping_add(label);
+            let lines = consecutive(block);
             // SAFETY: two halves are as long as the H::LABELS lines they come from, and not more aligned.
-            unsafe { block.cast::<[H; 2]>().write(H::read(consecutive(block))) };
+            unsafe { block.cast::<[H; 2]>().write([H::read(&lines, 0), H::read(&lines, 1)]) };
         }
     }
     batch.states.cast()
@@ -124,13 +125,19 @@ unsafe fn into_blocks<H: Half>(used: usize, halves: *mut [H; 2], labels: usize) 
         for label in (0..labels).step_by(H::LABELS) {
             let block = halves.cast::<Line>().wrapping_add(label);
             // SAFETY: as in `into_halves`.
-            unsafe { H::write(block.cast::<[H; 2]>().read(), block) };
+            unsafe {
+                let [b0, b1] = block.cast::<[H; 2]>().read();
+                b0.write(block, 0);
+                b1.write(block, 1);
+            }
         }
     }
 }
 
 /// One step of one stream. With `ask`, memory is asked for what the stream's next step looks up: worth it when something
 /// else comes in between.
+///
+/// Between the two halves little more than one half of each group is alive: registers are few.
 ///
 /// # Safety
 /// As for [`pass`]; `step` is below n, and `stream` below the streams of the pass.
@@ -143,57 +150,65 @@ unsafe fn advance<H: Half, const FILL: usize, const WALK: usize, const G: usize,
     ask: bool,
     masks: H::Masks,
 ) {
-    let Pass { n, labels, fill, walk } = *pass;
-    let mut first = [H::ZERO; G];
-    let mut second = first;
+    let filling = |g: usize| states.filling.wrapping_add(stream * FILL + g);
+    let walking = |w: usize| states.walking.wrapping_add(stream * WALK + w);
+    let walking_table = |w: usize| pass.walk.table.wrapping_add((stream * WALK + w) * H::LABELS);
+
+    let (mut first, mut second) = ([H::ZERO; G], [H::ZERO; G]);
     for g in 0..FILL {
-        let group = stream * FILL + g;
         // SAFETY: there are streams · FILL groups.
-        let [b0, b1] = unsafe { *states.filling.add(group) };
-        (first[g], second[g]) = (b0.xor(&b1), b1);
+        let [b0, b1] = unsafe { &*filling(g) };
+        first[g] = b0.xor(b1);
         if step.is_multiple_of(GAP) {
-            let line = fill.table.wrapping_add(step / GAP * labels + group * H::LABELS);
-            for i in 0..H::LABELS {
-                H::ask_to_keep(line.wrapping_add(WRITE_AHEAD * labels + i));
-            }
+            let line = pass.fill.table.wrapping_add(step / GAP * pass.labels + (stream * FILL + g) * H::LABELS);
             // SAFETY: step / GAP < n / GAP, and the group's labels are below `labels`.
-            unsafe { H::keep([first[g], second[g]], line) };
+            unsafe { keep([&first[g], b1], line, pass.labels) };
         }
     }
-    let mut found = [[H::ZERO; WALK]; 2];
-    let mut missing = [[0; MAX_LABELS]; WALK];
+    let mut found = [Found { lines: consecutive(pass.walk.table), sum: H::ZERO, second: H::ZERO }; WALK];
     for w in 0..WALK {
-        let group = stream * WALK + w;
-        // SAFETY: there are streams · WALK groups.
-        [first[FILL + w], second[FILL + w]] = unsafe { *states.walking.add(group) };
-        let at = second[FILL + w].first_words();
-        let lines = lookups::<H, GAP>(at, n, walk.table.wrapping_add(group * H::LABELS), labels);
-        for i in 0..H::LABELS {
-            missing[w][i] = at[i] as usize % GAP;
-        }
-        // SAFETY: lookups stay in the table.
-        [found[0][w], found[1][w]] = unsafe { H::read(lines) };
+        // SAFETY: there are streams · WALK groups, each with a table.
+        unsafe { found[w] = Found::look_up::<GAP>(&(*walking(w))[1], pass, walking_table(w)) };
     }
     if GAP > 1 && WALK > 0 {
-        let [sums, seconds] = &mut found;
-        compute_missing::<H, WALK, GAP>(sums, seconds, missing, masks);
+        // SAFETY: as above.
+        let missing = |w: usize| unsafe { (*walking(w))[1].first_words() }.map(|index| index as usize % GAP);
+        compute_missing::<H, WALK, GAP>(&mut found, std::array::from_fn(missing), masks);
     }
     for w in 0..WALK {
-        first[FILL + w] = first[FILL + w].xor3(&second[FILL + w], &found[0][w]);
-        second[FILL + w] = second[FILL + w].xor(&found[1][w]);
+        // SAFETY: as above.
+        let [b0, b1] = unsafe { &*walking(w) };
+        first[FILL + w] = b0.xor3(b1, &found[w].sum);
     }
-    chunk_mix(&mut first, &mut second, masks);
+    H::chacha8(&mut first, masks);
+
     for g in 0..FILL {
-        // SAFETY: as for the read.
-        unsafe { *states.filling.add(stream * FILL + g) = [first[g], second[g]] };
+        // SAFETY: as above.
+        let [b0, b1] = unsafe { &mut *filling(g) };
+        second[g] = b1.xor(&first[g]);
+        *b0 = first[g];
     }
     for w in 0..WALK {
-        let group = stream * WALK + w;
-        // SAFETY: as for the read.
-        unsafe { *states.walking.add(group) = [first[FILL + w], second[FILL + w]] };
+        // SAFETY: as above.
+        let [b0, b1] = unsafe { &mut *walking(w) };
+        if GAP == 1 && !H::AT_ONCE {
+            // SAFETY: the lines were looked up in the table.
+            found[w].second = unsafe { H::read(&found[w].lines, 1) };
+        }
+        second[FILL + w] = b1.xor3(&found[w].second, &first[FILL + w]);
+        *b0 = first[FILL + w];
+    }
+    H::chacha8(&mut second, masks);
+
+    for g in 0..FILL {
+        // SAFETY: as above.
+        unsafe { (*filling(g))[1] = second[g] };
+    }
+    for w in 0..WALK {
+        // SAFETY: as above.
+        unsafe { (*walking(w))[1] = second[FILL + w] };
         if ask {
-            let at = second[FILL + w].first_words();
-            let lines = lookups::<H, GAP>(at, n, walk.table.wrapping_add(group * H::LABELS), labels);
+            let lines = lookups::<H, GAP>(&second[FILL + w], pass, walking_table(w));
             for i in 0..H::LABELS {
                 H::ask(lines[i]);
             }
@@ -201,17 +216,54 @@ unsafe fn advance<H: Half, const FILL: usize, const WALK: usize, const G: usize,
     }
 }
 
+/// Writes a group's line to a table whose rows have `labels` lines.
+///
+/// # Safety
+/// `line` is valid for writes of `H::LABELS` lines.
+#[inline(always)]
+unsafe fn keep<H: Half>([sum, second]: [&H; 2], line: *mut Line, labels: usize) {
+    for i in 0..H::LABELS {
+        H::ask_to_keep(line.wrapping_add(WRITE_AHEAD * labels + i));
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        sum.keep(line, 0);
+        second.keep(line, 1);
+    }
+}
+
+/// What a group found in its table.
+#[derive(Clone, Copy)]
+struct Found<H> {
+    lines: [*const Line; MAX_LABELS],
+    sum: H,
+    /// Read together with the sum, or when it is needed.
+    second: H,
+}
+
+impl<H: Half> Found<H> {
+    /// # Safety
+    /// `table` points to the group's first lines in the table of `pass.walk`.
+    #[inline(always)]
+    unsafe fn look_up<const GAP: usize>(second: &H, pass: &Pass, table: *const Line) -> Self {
+        let lines = lookups::<H, GAP>(second, pass, table);
+        // SAFETY: look-ups stay in the table.
+        unsafe {
+            Self {
+                lines,
+                sum: H::read(&lines, 0),
+                second: if GAP > 1 || H::AT_ONCE { H::read(&lines, 1) } else { H::ZERO },
+            }
+        }
+    }
+}
+
 /// integerify: the lines that the first words of the second halves name.
 #[inline(always)]
-fn lookups<H: Half, const GAP: usize>(
-    at: [u32; MAX_LABELS],
-    n: usize,
-    first: *const Line,
-    labels: usize,
-) -> [*const Line; MAX_LABELS] {
-    let mut lines = [first; MAX_LABELS];
+fn lookups<H: Half, const GAP: usize>(second: &H, pass: &Pass, first: *const Line) -> [*const Line; MAX_LABELS] {
+    let (at, mut lines) = (second.first_words(), [first; MAX_LABELS]);
     for i in 0..H::LABELS {
-        lines[i] = first.wrapping_add((at[i] as usize & (n - 1)) / GAP * labels + i);
+        lines[i] = first.wrapping_add((at[i] as usize & (pass.n - 1)) / GAP * pass.labels + i);
     }
     lines
 }
@@ -219,31 +271,24 @@ fn lookups<H: Half, const GAP: usize>(
 /// Takes looked-up lines as many steps further as each label's index lies behind its line.
 #[inline(always)]
 fn compute_missing<H: Half, const WALK: usize, const GAP: usize>(
-    sums: &mut [H; WALK],
-    seconds: &mut [H; WALK],
+    found: &mut [Found<H>; WALK],
     missing: [[usize; MAX_LABELS]; WALK],
     masks: H::Masks,
 ) {
     for done in 0..GAP - 1 {
-        let (mut first, mut second) = (*sums, *seconds);
-        chunk_mix(&mut first, &mut second, masks);
+        let (mut first, mut second) = ([H::ZERO; WALK], [H::ZERO; WALK]);
         for w in 0..WALK {
-            let mut further = [false; MAX_LABELS];
-            for i in 0..H::LABELS {
-                further[i] = missing[w][i] > done;
-            }
-            sums[w] = H::choose(further, &first[w].xor(&second[w]), &sums[w]);
-            seconds[w] = H::choose(further, &second[w], &seconds[w]);
+            first[w] = found[w].sum;
+        }
+        H::chacha8(&mut first, masks);
+        for w in 0..WALK {
+            second[w] = found[w].second.xor(&first[w]);
+        }
+        H::chacha8(&mut second, masks);
+        for w in 0..WALK {
+            let further = missing[w].map(|steps| steps > done);
+            found[w].sum = H::choose(further, &first[w].xor(&second[w]), &found[w].sum);
+            found[w].second = H::choose(further, &second[w], &found[w].second);
         }
     }
-}
-
-/// From `B0 ^ B1` and `B1` to the `B0` and `B1` of the next step.
-#[inline(always)]
-fn chunk_mix<H: Half, const G: usize>(first: &mut [H; G], second: &mut [H; G], masks: H::Masks) {
-    H::chacha8(first, masks);
-    for g in 0..G {
-        second[g] = second[g].xor(&first[g]);
-    }
-    H::chacha8(second, masks);
 }

@@ -8,7 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 #![allow(unsafe_code)]
 
-use super::lanes::{Half, Lanes, Line, MAX_LABELS, MAX_ROWS};
+use super::lanes::{Half, Lanes, Line, MAX_LABELS, MAX_ROWS, half_of};
 
 /// The four rows.
 #[derive(Clone, Copy)]
@@ -17,6 +17,7 @@ pub(super) struct Rows<V>([V; 4]);
 impl<V: Lanes> Half for Rows<V> {
     const LABELS: usize = V::LABELS;
     const ZERO: Self = Self([V::ZERO; 4]);
+    const AT_ONCE: bool = false;
     type Masks = V::Masks;
 
     #[inline(always)]
@@ -53,31 +54,21 @@ impl<V: Lanes> Half for Rows<V> {
         words
     }
     #[inline(always)]
-    unsafe fn read(lines: [*const Line; MAX_LABELS]) -> [Self; 2] {
+    unsafe fn read(lines: &[*const Line; MAX_LABELS], half: usize) -> Self {
+        let [a, b, c, d] = first_four(*lines);
         // SAFETY: the caller's promise.
-        let [a, b, c, d, e, f, g, h] = unsafe { V::read(first_four(lines)) };
-        [Self([a, b, c, d]), Self([e, f, g, h])]
+        Self(unsafe { V::read([half_of(a, half), half_of(b, half), half_of(c, half), half_of(d, half)]) })
     }
     #[inline(always)]
-    unsafe fn write([first, second]: [Self; 2], lines: *mut Line) {
-        let ([a, b, c, d], [e, f, g, h]) = (first.0, second.0);
+    unsafe fn write(self, lines: *mut Line, half: usize) {
         // SAFETY: the caller's promise.
-        unsafe { V::write([a, b, c, d, e, f, g, h], lines) };
+        unsafe { V::write(self.0, half_of(lines, half).cast_mut()) };
     }
     #[inline(always)]
     fn chacha8<const G: usize>(states: &mut [Self; G], masks: V::Masks) {
         let input = *states;
         for _ in 0..4 {
-            // Turning the rows brings the diagonals into the columns, and back. The second row stays where it is: it is done
-            // last, and what is next begins with it.
-            for g in 0..G {
-                let [a, b, c, d] = quarter_rounds(states[g].0, masks);
-                states[g].0 = [a.turn3(), b, c.turn1(), d.turn2()];
-            }
-            for g in 0..G {
-                let [a, b, c, d] = quarter_rounds(states[g].0, masks);
-                states[g].0 = [a.turn1(), b, c.turn3(), d.turn2()];
-            }
+            double_round(states, masks);
         }
         for g in 0..G {
             for row in 0..4 {
@@ -90,6 +81,22 @@ impl<V: Lanes> Half for Rows<V> {
 #[inline(always)]
 fn first_four<T: Copy>(all: [T; MAX_LABELS]) -> [T; MAX_ROWS] {
     [all[0], all[1], all[2], all[3]]
+}
+
+/// A round of columns and a round of diagonals. A group goes through a whole round before the next: the shifts of one then
+/// meet the shuffles of another, and few registers are in use at a time.
+#[inline(always)]
+fn double_round<V: Lanes, const G: usize>(states: &mut [Rows<V>; G], masks: V::Masks) {
+    // Turning the rows brings the diagonals into the columns, and back. The second row stays where it is: it is done
+    // last, and what is next begins with it.
+    for state in &mut *states {
+        let [a, b, c, d] = quarter_rounds(state.0, masks);
+        state.0 = [a.turn3(), b, c.turn1(), d.turn2()];
+    }
+    for state in &mut *states {
+        let [a, b, c, d] = quarter_rounds(state.0, masks);
+        state.0 = [a.turn1(), b, c.turn3(), d.turn2()];
+    }
 }
 
 /// Four quarter rounds side by side, of every label.

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm_shuffle_epi32, _mm_slli_epi32, _mm_srli_epi32, _mm_xor_si128,
 };
 
-use super::lanes::{Lanes, Line, MAX_ROWS};
+use super::lanes::{HalfLine, Lanes, MAX_ROWS};
 use super::x86::{ROTATE_8, ROTATE_16};
 
 pub(super) mod legacy {
@@ -104,13 +104,13 @@ impl Lanes for Xmm {
         [unsafe { _mm_cvtsi128_si32(self.0) } as u32, 0, 0, 0]
     }
     #[inline(always)]
-    unsafe fn read([line, ..]: [*const Line; MAX_ROWS]) -> [Self; 8] {
-        // SAFETY: the caller's promise; a line is eight aligned registers.
-        unsafe { *line.cast() }
+    unsafe fn read([half, ..]: [*const HalfLine; MAX_ROWS]) -> [Self; 4] {
+        // SAFETY: the caller's promise; half a line is four aligned registers.
+        unsafe { *half.cast() }
     }
     #[inline(always)]
-    unsafe fn write(rows: [Self; 8], line: *mut Line) {
+    unsafe fn write(rows: [Self; 4], half: *mut HalfLine) {
         // SAFETY: as for `read`.
-        unsafe { *line.cast() = rows }
+        unsafe { *half.cast() = rows }
     }
 }

@@ -58,6 +58,13 @@ impl Method {
         self.code.map_or(1, |(_, variant)| variant.labels)
     }
 
+    /// Labels that one call should be given. Ways that overlap batches want many: the first of a call is filled and the last
+    /// walked through with nothing beside it.
+    #[must_use]
+    pub fn task(&self) -> usize {
+        self.batch() * if self.overlaps() { 16 } else { 4 }
+    }
+
     /// Whether it fills the table of one batch while it walks through that of another.
     #[must_use]
     pub fn overlaps(&self) -> bool {
