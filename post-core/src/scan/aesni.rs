@@ -8,7 +8,7 @@ use std::arch::x86_64::{
     _mm_setzero_si128, _mm_storeu_si128, _mm_testz_si128, _mm_xor_si128,
 };
 
-use super::blocks::{Blocks, DEPTH, LAZY, Row};
+use super::blocks::{Blocks, DEPTH, LAZY};
 use super::tier::scanner;
 use crate::cipher::LAZY_MASK;
 use crate::label::Label;
@@ -29,15 +29,18 @@ macro_rules! xmm {
     };
 }
 
-/// In each byte, bit i where register i of `matches` is all ones.
+/// Writes in each byte bit i where register i of `matches` is all ones.
+///
+/// # Safety
+/// The pointer is valid for writes of a register.
 #[inline(always)]
-fn gather(matches: [Xmm; DEPTH], row: &mut Row) {
+unsafe fn gather(matches: [Xmm; DEPTH], bits: *mut u64) {
     let mut gathered = xmm!(_mm_setzero_si128());
     for (i, matches) in matches.into_iter().enumerate() {
         gathered = xmm!(_mm_or_si128(gathered.0, _mm_and_si128(matches.0, _mm_set1_epi8((1_u8 << i).cast_signed()))));
     }
-    // SAFETY: the row has room for 16 bytes.
-    unsafe { _mm_storeu_si128(row.as_mut_ptr().cast(), gathered.0) }
+    // SAFETY: the caller's promise.
+    unsafe { _mm_storeu_si128(bits.cast(), gathered.0) }
 }
 
 /// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
@@ -100,19 +103,21 @@ impl Blocks for Xmm {
         unsafe { _mm_testz_si128(self.0, self.0) == 1 }
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
+    unsafe fn equal(mut blocks: [Self; DEPTH], threshold: Self, bits: *mut u64) {
         for block in &mut blocks {
             *block = xmm!(_mm_cmpeq_epi8(block.0, threshold.0));
         }
-        gather(blocks, row);
+        // SAFETY: the caller's promise.
+        unsafe { gather(blocks, bits) };
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
+    unsafe fn less(mut blocks: [Self; DEPTH], threshold: Self, bits: *mut u64) {
         for block in &mut blocks {
             let at_most = xmm!(_mm_cmpeq_epi8(_mm_min_epu8(block.0, threshold.0), block.0));
             *block = xmm!(_mm_andnot_si128(_mm_cmpeq_epi8(block.0, threshold.0), at_most.0));
         }
-        gather(blocks, row);
+        // SAFETY: the caller's promise.
+        unsafe { gather(blocks, bits) };
     }
     #[inline(always)]
     unsafe fn lazy(labels: *const Label, at: [u16; LAZY], keys: &[Self; 11], bound: u64) -> u8 {

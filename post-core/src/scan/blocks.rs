@@ -9,28 +9,21 @@ use crate::label::Label;
 /// Registers that go through the cipher together, a step: as many as hide the latency of a round.
 pub(super) const DEPTH: usize = 8;
 
-/// Labels in the widest register.
-pub(super) const MAX_LABELS: usize = 4;
+/// Labels whose bits are written down and listed together: one or more steps.
+pub(super) const ROW: usize = 32;
+
+/// One bit for each byte of so many labels.
+pub(super) type Bits = [u64; ROW * 16 / 64];
 
 /// Labels that go through a lazy cipher together.
 pub(super) const LAZY: usize = 8;
-
-/// One bit for each byte of a step's labels: [`words`] of it, the rest is not used.
-pub(super) type Row = [u64; MAX_WORDS];
-
-pub(super) const MAX_WORDS: usize = 2 * MAX_LABELS;
-
-/// Words of bits that a step has: bytes of a label, labels, bits of a word.
-pub(super) const fn words<B: Blocks>() -> usize {
-    16 * DEPTH * B::LABELS / 64
-}
 
 /// A register of `LABELS` labels.
 ///
 /// The methods are safe to call only where the processor has the tier's instructions. A value can't be had elsewhere:
 /// the types are private to their tier, whose entry points ask for those instructions.
 pub(super) trait Blocks: Copy {
-    /// Labels side by side, at most [`MAX_LABELS`].
+    /// Labels side by side: a step has `ROW` of them, or a part of it.
     const LABELS: usize;
 
     /// The same 16 B in every label's place.
@@ -51,17 +44,23 @@ pub(super) trait Blocks: Copy {
     /// Whether all bits are 0, for the pure-AES loop.
     fn is_zero(self) -> bool;
 
-    /// Sets the bits of the bytes that equal the threshold's, and clears the others.
-    fn equal(blocks: [Self; DEPTH], threshold: Self, row: &mut Row);
+    /// Writes a step's bits, 16 B a label of a register: set for bytes that equal the threshold's.
+    ///
+    /// # Safety
+    /// The pointer is valid for writes.
+    unsafe fn equal(blocks: [Self; DEPTH], threshold: Self, bits: *mut u64);
 
-    /// Sets the bits of the bytes that are below the threshold's, and clears the others.
-    fn less(blocks: [Self; DEPTH], threshold: Self, row: &mut Row);
+    /// The same, set for bytes that are below the threshold's.
+    ///
+    /// # Safety
+    /// As for [`Self::equal`].
+    unsafe fn less(blocks: [Self; DEPTH], threshold: Self, bits: *mut u64);
 
-    /// The label of a chunk and the byte of it that bit `bit` of word `word` of the chunk's rows stands for. Here for tiers
-    /// that gather bit i of every byte from register i.
+    /// The label and the byte of it that bit `bit` of word `word` stands for, of words and labels that are counted from
+    /// the beginning of a chunk. Here for tiers that gather bit i of every byte from register i.
     #[inline(always)]
     fn place(word: usize, bit: usize) -> (usize, usize) {
-        let (step, byte) = (word / words::<Self>(), word % words::<Self>() * 8 + bit / 8);
+        let (step, byte) = (word / (2 * Self::LABELS), word % (2 * Self::LABELS) * 8 + bit / 8);
         ((step * DEPTH + bit % 8) * Self::LABELS + byte / 16, byte % 16)
     }
 

@@ -4,40 +4,39 @@
 //! So there is none: words wait in a queue, which every step takes a few bits of, whether there are any or not.
 #![allow(unsafe_code)]
 
-use super::blocks::{Blocks, DEPTH, LAZY, MAX_LABELS, MAX_WORDS, Row, words};
+use super::blocks::{Bits, Blocks, LAZY, ROW};
 use super::kernel::CHUNK;
 use crate::cipher::NONCES_PER_GROUP;
 
-/// Steps between a step's ciphers and the listing of its bits, so that nothing waits for the ciphers.
-pub(super) const LAG: usize = 8;
+/// Rows between the ciphers of a row of labels and the listing of its bits, so that nothing waits for the ciphers.
+pub(super) const LAG: usize = 4;
 
-/// Rows that are kept.
+/// Rows whose bits are kept.
 const ROWS: usize = 2 * LAG;
 
 const LANES: usize = NONCES_PER_GROUP as usize;
+const _: () = assert!(CHUNK <= 1 << 16);
 
-/// Words that may wait.
-const QUEUE: usize = 64;
+/// Bits that are listed with each row: one byte in 256 has one, and one more, so that few wait.
+const TAKEN: usize = ROW * 16 / 256 + 1;
 
 /// Words that wait at least, until the chunk ends: what was written just now is not read yet.
 const BEHIND: usize = 16;
 
-/// Words that a step appends at most, its own and what is left of those that it took bits of.
-const STEP: usize = MAX_WORDS + taken(MAX_LABELS);
+/// Words that are moved to the front when the queue's end is reached. Mostly fewer wait.
+const MOVED: usize = 2 * BEHIND;
 
-/// Bits that a step of registers of `labels` labels takes: one byte in 256 has one, and some more, so that few wait.
-const fn taken(labels: usize) -> usize {
-    16 * DEPTH * labels / 256 + 1
-}
+/// Room for words that wait.
+const QUEUE: usize = 128;
 
 /// Bits that are not listed yet.
 ///
 /// It lives on the stack, beside the keys: a load whose address ends like that of a store that waits for the ciphers would
 /// wait as well.
 pub(super) struct Waiting {
-    /// Of the last steps.
-    rows: [Row; ROWS],
-    /// Of steps before these: a ring, from `next` to `end`.
+    /// Of the last rows.
+    bits: [Bits; ROWS],
+    /// Of rows before these, from `next` to `end`.
     queue: Queue,
     next: usize,
     end: usize,
@@ -45,8 +44,8 @@ pub(super) struct Waiting {
 
 /// Words that have bits, and which of the chunk's words they are.
 struct Queue {
-    words: [u64; QUEUE],
-    places: [u32; QUEUE],
+    words: [u64; QUEUE + MOVED],
+    places: [u32; QUEUE + MOVED],
 }
 
 /// Labels of a chunk, for each byte of a label those that were found at it: every list is a column.
@@ -56,46 +55,66 @@ pub(super) struct Lists {
 }
 
 impl Waiting {
-    /// Nothing, before step 0 of a chunk.
+    /// Nothing, before row 0 of a chunk.
     #[inline(always)]
     pub(super) fn new() -> Self {
-        let queue = Queue { words: [0; QUEUE], places: [0; QUEUE] };
-        Self { rows: [Row::default(); ROWS], queue, next: 0, end: 0 }
+        let queue = Queue { words: [0; QUEUE + MOVED], places: [0; QUEUE + MOVED] };
+        Self { bits: [Bits::default(); ROWS], queue, next: 0, end: 0 }
     }
 
-    /// Where step `step` puts its bits.
+    /// Where row `row` of labels puts its bits.
     #[inline(always)]
-    pub(super) fn row(&mut self, step: usize) -> &mut Row {
-        &mut self.rows[step % ROWS]
+    pub(super) fn bits(&mut self, row: usize) -> &mut Bits {
+        &mut self.bits[row % ROWS]
     }
 
-    /// Queues the bits of the step that comes [`LAG`] before `step`, if there is one, and lists some of those that wait.
+    /// Queues the bits of the row that comes [`LAG`] before `row`, if there is one, and lists some of those that wait.
     ///
     /// # Safety
-    /// The processor has the instructions of `B`. Steps come in turn, each once, and their rows have bits of the same at most
-    /// CHUNK labels as all others that were listed since [`Lists::clear`].
+    /// The processor has the instructions of `B`. Rows come in turn, each once, and have bits of the same at most CHUNK labels
+    /// as all others that were listed since [`Lists::clear`].
     #[inline(always)]
-    pub(super) unsafe fn list_behind<B: Blocks>(&mut self, step: usize, lists: &mut Lists) {
-        // Rows before step 0 are empty.
-        let step = step.wrapping_sub(LAG);
+    pub(super) unsafe fn list_behind<B: Blocks>(&mut self, row: usize, lists: &mut Lists) {
+        // Before row 0 there are no bits.
+        let row = row.wrapping_sub(LAG);
+        let bits = &self.bits[row % ROWS];
         // In registers while words and labels are written.
         let (mut next, mut end) = (self.next, self.end);
-        for (i, word) in self.rows[step % ROWS][..words::<B>()].iter().enumerate() {
-            let place = step.wrapping_mul(words::<B>()).wrapping_add(i) as u32;
-            end += usize::from(self.queue.put(end, *word, place));
+        for (i, word) in bits.iter().enumerate() {
+            let place = row.wrapping_mul(bits.len()).wrapping_add(i) as u32;
+            // SAFETY: the queue was left with room for a row.
+            end += usize::from(unsafe { self.queue.put(end, *word, place) });
         }
-        for _ in 0..taken(B::LABELS) {
+        for _ in 0..TAKEN {
             let real = next + BEHIND < end;
-            let (word, place) = self.queue.get(next);
-            // SAFETY: the caller's promise.
-            unsafe { lists.append::<B>(place, word.trailing_zeros() as usize, real) };
-            next += usize::from(real);
-            end += usize::from(self.queue.put(end, word & word.wrapping_sub(1), place) & real);
+            // SAFETY: as above; the lists have room, as the caller promises.
+            unsafe {
+                let (word, place) = self.queue.get(next);
+                lists.append::<B>(place, word.trailing_zeros() as usize, real);
+                next += usize::from(real);
+                end += usize::from(self.queue.put(end, word & word.wrapping_sub(1), place) & real);
+            }
         }
         (self.next, self.end) = (next, end);
-        if end - next > QUEUE - STEP {
+        if end > QUEUE - bits.len() - TAKEN {
+            // SAFETY: the caller's promise.
+            unsafe { self.make_room::<B>(lists) };
+        }
+    }
+
+    /// Moves what waits to the front of the queue, or lists it if that is too much.
+    ///
+    /// # Safety
+    /// As for [`Self::list_behind`].
+    #[inline(always)]
+    unsafe fn make_room<B: Blocks>(&mut self, lists: &mut Lists) {
+        if self.end - self.next > MOVED {
             // SAFETY: the caller's promise.
             unsafe { self.list_all::<B>(lists) };
+        } else {
+            self.queue.words.copy_within(self.next..self.next + MOVED, 0);
+            self.queue.places.copy_within(self.next..self.next + MOVED, 0);
+            (self.next, self.end) = (0, self.end - self.next);
         }
     }
 
@@ -106,29 +125,42 @@ impl Waiting {
     #[inline(always)]
     pub(super) unsafe fn list_all<B: Blocks>(&mut self, lists: &mut Lists) {
         for at in self.next..self.end {
-            let (mut word, place) = self.queue.get(at);
-            while word != 0 {
-                // SAFETY: the caller's promise.
-                unsafe { lists.append::<B>(place, word.trailing_zeros() as usize, true) };
-                word &= word - 1;
+            // SAFETY: the caller's promise; all that waits is in the queue.
+            unsafe {
+                let (mut word, place) = self.queue.get(at);
+                while word != 0 {
+                    lists.append::<B>(place, word.trailing_zeros() as usize, true);
+                    word &= word - 1;
+                }
             }
         }
-        self.next = self.end;
+        (self.next, self.end) = (0, 0);
     }
 }
 
 impl Queue {
     /// Writes a word to `end`, where it is to be counted unless it is 0.
+    ///
+    /// # Safety
+    /// `end` is at most QUEUE.
     #[inline(always)]
-    fn put(&mut self, end: usize, word: u64, place: u32) -> bool {
-        (self.words[end % QUEUE], self.places[end % QUEUE]) = (word, place);
+    unsafe fn put(&mut self, end: usize, word: u64, place: u32) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            *self.words.get_unchecked_mut(end) = word;
+            *self.places.get_unchecked_mut(end) = place;
+        }
         word != 0
     }
 
     /// The word at `at`, and which it is.
+    ///
+    /// # Safety
+    /// `at` is at most QUEUE.
     #[inline(always)]
-    fn get(&self, at: usize) -> (u64, u32) {
-        (self.words[at % QUEUE], self.places[at % QUEUE])
+    unsafe fn get(&self, at: usize) -> (u64, u32) {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.words.get_unchecked(at), *self.places.get_unchecked(at)) }
     }
 }
 

@@ -5,7 +5,7 @@
 //! What is listed by nonce then goes through the nonce's lazy cipher, eight labels under one key.
 #![allow(unsafe_code)]
 
-use super::blocks::{Blocks, DEPTH, LAZY, MAX_LABELS, Row};
+use super::blocks::{Bits, Blocks, DEPTH, LAZY, ROW};
 use super::found::{LAG, Lists, Waiting};
 use super::{Hit, NonceGroup, ScanJob};
 use crate::cipher::RoundKeys;
@@ -78,40 +78,35 @@ pub(super) unsafe fn scan<B: Blocks>(
 unsafe fn select<B: Blocks, const LESS: bool>(group: &NonceGroup, msb: u8, labels: &[Label], buffers: &mut Buffers) {
     let keys = spread::<B>(group.cipher.round_keys());
     let threshold = B::repeat(&[msb; 16]);
-    let per_step = DEPTH * B::LABELS;
-    let full = labels.len() / per_step;
+    let (rows, rest) = labels.as_chunks::<ROW>();
     let (mut open, mut sure) = (Waiting::new(), Waiting::new());
     buffers.open.clear();
     buffers.sure.clear();
-    for step in 0..full {
-        // SAFETY: the step's labels are there, and the caller's promise.
+    for (row, labels) in rows.iter().enumerate() {
+        // SAFETY: the caller's promise.
         unsafe {
-            let blocks = B::encrypt(load_step(labels.as_ptr().add(step * per_step)), &keys);
-            B::equal(blocks, threshold, open.row(step));
-            open.list_behind::<B>(step, &mut buffers.open);
+            write_bits::<B, LESS>(labels, &keys, threshold, open.bits(row), sure.bits(row));
+            open.list_behind::<B>(row, &mut buffers.open);
             if LESS {
-                B::less(blocks, threshold, sure.row(step));
-                sure.list_behind::<B>(step, &mut buffers.sure);
+                sure.list_behind::<B>(row, &mut buffers.sure);
             }
         }
     }
-    let rest = &labels[full * per_step..];
     if !rest.is_empty() {
-        let mut padded = [[0; 16]; DEPTH * MAX_LABELS];
+        let mut padded = [[0; 16]; ROW];
         padded[..rest.len()].copy_from_slice(rest);
-        // SAFETY: no register holds more than MAX_LABELS labels, so `padded` has all of a step.
-        let blocks = B::encrypt(unsafe { load_step(padded.as_ptr()) }, &keys);
-        B::equal(blocks, threshold, open.row(full));
-        B::less(blocks, threshold, sure.row(full));
-        clear_from::<B>(rest.len(), open.row(full));
-        clear_from::<B>(rest.len(), sure.row(full));
+        let (open, sure) = (open.bits(rows.len()), sure.bits(rows.len()));
+        // SAFETY: the caller's promise.
+        unsafe { write_bits::<B, LESS>(&padded, &keys, threshold, open, sure) };
+        clear_from::<B>(rest.len(), open);
+        clear_from::<B>(rest.len(), sure);
     }
-    for step in full..labels.len().div_ceil(per_step) + LAG {
+    for row in rows.len()..labels.len().div_ceil(ROW) + LAG {
         // SAFETY: as above.
         unsafe {
-            open.list_behind::<B>(step, &mut buffers.open);
+            open.list_behind::<B>(row, &mut buffers.open);
             if LESS {
-                sure.list_behind::<B>(step, &mut buffers.sure);
+                sure.list_behind::<B>(row, &mut buffers.sure);
             }
         }
     }
@@ -119,6 +114,31 @@ unsafe fn select<B: Blocks, const LESS: bool>(group: &NonceGroup, msb: u8, label
     unsafe {
         open.list_all::<B>(&mut buffers.open);
         sure.list_all::<B>(&mut buffers.sure);
+    }
+}
+
+/// Puts a row of labels through the cipher and writes down what equals the threshold and, if `LESS`, what is below it.
+///
+/// # Safety
+/// The processor has the instructions of `B`.
+#[inline(always)]
+unsafe fn write_bits<B: Blocks, const LESS: bool>(
+    labels: &[Label; ROW],
+    keys: &[B; 11],
+    threshold: B,
+    open: &mut Bits,
+    sure: &mut Bits,
+) {
+    for step in 0..ROW / (DEPTH * B::LABELS) {
+        // SAFETY: the step's labels are there, and so is room for its bits.
+        unsafe {
+            let labels = labels.as_ptr().add(step * DEPTH * B::LABELS);
+            let blocks = B::encrypt(load_step(labels), keys);
+            B::equal(blocks, threshold, open.as_mut_ptr().add(step * 2 * B::LABELS));
+            if LESS {
+                B::less(blocks, threshold, sure.as_mut_ptr().add(step * 2 * B::LABELS));
+            }
+        }
     }
 }
 
@@ -132,9 +152,9 @@ fn spread<B: Blocks>(round_keys: &RoundKeys) -> [B; 11] {
     keys
 }
 
-/// Clears the bits of a step's labels from `labels` on, which only filled it.
-fn clear_from<B: Blocks>(labels: usize, row: &mut Row) {
-    for (word, bits) in row.iter_mut().enumerate() {
+/// Clears the bits of a row's labels from `labels` on, which only filled it.
+fn clear_from<B: Blocks>(labels: usize, bits: &mut Bits) {
+    for (word, bits) in bits.iter_mut().enumerate() {
         for bit in 0..64 {
             if B::place(word, bit).0 >= labels {
                 *bits &= !(1 << bit);

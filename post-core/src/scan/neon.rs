@@ -6,7 +6,7 @@ use std::arch::aarch64::{
     vorrq_u8, vreinterpretq_u64_u8, vst1q_u8,
 };
 
-use super::blocks::{Blocks, DEPTH, LAZY, Row};
+use super::blocks::{Blocks, DEPTH, LAZY};
 use super::tier::scanner;
 use crate::cipher::LAZY_MASK;
 use crate::label::Label;
@@ -27,15 +27,18 @@ macro_rules! neon {
     };
 }
 
-/// In each byte, bit i where register i of `matches` is all ones.
+/// Writes in each byte bit i where register i of `matches` is all ones.
+///
+/// # Safety
+/// The pointer is valid for writes of a register.
 #[inline(always)]
-fn gather(matches: [Neon; DEPTH], row: &mut Row) {
+unsafe fn gather(matches: [Neon; DEPTH], bits: *mut u64) {
     let mut gathered = neon!(vdupq_n_u8(0));
     for (i, matches) in matches.into_iter().enumerate() {
         gathered = neon!(vorrq_u8(gathered.0, vandq_u8(matches.0, vdupq_n_u8(1 << i))));
     }
-    // SAFETY: the row has room for 16 bytes.
-    unsafe { vst1q_u8(row.as_mut_ptr().cast(), gathered.0) }
+    // SAFETY: the caller's promise.
+    unsafe { vst1q_u8(bits.cast(), gathered.0) }
 }
 
 /// One round. The instructions mix the key in before the round, not after it.
@@ -100,18 +103,20 @@ impl Blocks for Neon {
         first_half(self) == 0 && second_half(self) == 0
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
+    unsafe fn equal(mut blocks: [Self; DEPTH], threshold: Self, bits: *mut u64) {
         for block in &mut blocks {
             *block = neon!(vceqq_u8(block.0, threshold.0));
         }
-        gather(blocks, row);
+        // SAFETY: the caller's promise.
+        unsafe { gather(blocks, bits) };
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
+    unsafe fn less(mut blocks: [Self; DEPTH], threshold: Self, bits: *mut u64) {
         for block in &mut blocks {
             *block = neon!(vcltq_u8(block.0, threshold.0));
         }
-        gather(blocks, row);
+        // SAFETY: the caller's promise.
+        unsafe { gather(blocks, bits) };
     }
     #[inline(always)]
     unsafe fn lazy(labels: *const Label, at: [u16; LAZY], keys: &[Self; 11], bound: u64) -> u8 {

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_storeu_si256, _mm256_testz_si256, _mm256_xor_si256,
 };
 
-use super::blocks::{Blocks, DEPTH, LAZY, Row};
+use super::blocks::{Blocks, DEPTH, LAZY};
 use super::tier::scanner;
 use crate::cipher::LAZY_MASK;
 use crate::label::Label;
@@ -30,16 +30,19 @@ macro_rules! ymm {
     };
 }
 
-/// In each byte, bit i where register i of `matches` is all ones.
+/// Writes in each byte bit i where register i of `matches` is all ones.
+///
+/// # Safety
+/// The pointer is valid for writes of a register.
 #[inline(always)]
-fn gather(matches: [Ymm; DEPTH], row: &mut Row) {
+unsafe fn gather(matches: [Ymm; DEPTH], bits: *mut u64) {
     let mut gathered = ymm!(_mm256_setzero_si256());
     for (i, matches) in matches.into_iter().enumerate() {
         gathered =
             ymm!(_mm256_or_si256(gathered.0, _mm256_and_si256(matches.0, _mm256_set1_epi8((1_u8 << i).cast_signed()))));
     }
-    // SAFETY: the row has room for 32 bytes.
-    unsafe { _mm256_storeu_si256(row.as_mut_ptr().cast(), gathered.0) }
+    // SAFETY: the caller's promise.
+    unsafe { _mm256_storeu_si256(bits.cast(), gathered.0) }
 }
 
 /// Changes nothing, but keeps the compiler from taking one block through all rounds before the next: a round takes four
@@ -102,19 +105,21 @@ impl Blocks for Ymm {
         unsafe { _mm256_testz_si256(self.0, self.0) == 1 }
     }
     #[inline(always)]
-    fn equal(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
+    unsafe fn equal(mut blocks: [Self; DEPTH], threshold: Self, bits: *mut u64) {
         for block in &mut blocks {
             *block = ymm!(_mm256_cmpeq_epi8(block.0, threshold.0));
         }
-        gather(blocks, row);
+        // SAFETY: the caller's promise.
+        unsafe { gather(blocks, bits) };
     }
     #[inline(always)]
-    fn less(mut blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
+    unsafe fn less(mut blocks: [Self; DEPTH], threshold: Self, bits: *mut u64) {
         for block in &mut blocks {
             let at_most = ymm!(_mm256_cmpeq_epi8(_mm256_min_epu8(block.0, threshold.0), block.0));
             *block = ymm!(_mm256_andnot_si256(_mm256_cmpeq_epi8(block.0, threshold.0), at_most.0));
         }
-        gather(blocks, row);
+        // SAFETY: the caller's promise.
+        unsafe { gather(blocks, bits) };
     }
     #[inline(always)]
     unsafe fn lazy(labels: *const Label, at: [u16; LAZY], keys: &[Self; 11], bound: u64) -> u8 {

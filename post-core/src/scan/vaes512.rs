@@ -8,7 +8,7 @@ use std::arch::x86_64::{
     _mm512_mask_cmplt_epu64_mask, _mm512_set1_epi64, _mm512_test_epi64_mask, _mm512_xor_si512,
 };
 
-use super::blocks::{Blocks, DEPTH, LAZY, Row};
+use super::blocks::{Blocks, DEPTH, LAZY};
 use super::tier::scanner;
 use crate::cipher::LAZY_MASK;
 use crate::label::Label;
@@ -89,17 +89,17 @@ impl Blocks for Zmm {
         unsafe { _mm512_test_epi64_mask(self.0, self.0) == 0 }
     }
     #[inline(always)]
-    fn equal(blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
-        for (word, block) in row.iter_mut().zip(blocks) {
-            // SAFETY: as in the macro.
-            *word = unsafe { _mm512_cmpeq_epu8_mask(block.0, threshold.0) };
+    unsafe fn equal(blocks: [Self; DEPTH], threshold: Self, bits: *mut u64) {
+        for (i, block) in blocks.into_iter().enumerate() {
+            // SAFETY: as in the macro, and the caller's promise.
+            unsafe { bits.add(i).write(_mm512_cmpeq_epu8_mask(block.0, threshold.0)) };
         }
     }
     #[inline(always)]
-    fn less(blocks: [Self; DEPTH], threshold: Self, row: &mut Row) {
-        for (word, block) in row.iter_mut().zip(blocks) {
-            // SAFETY: as in the macro.
-            *word = unsafe { _mm512_cmplt_epu8_mask(block.0, threshold.0) };
+    unsafe fn less(blocks: [Self; DEPTH], threshold: Self, bits: *mut u64) {
+        for (i, block) in blocks.into_iter().enumerate() {
+            // SAFETY: as in the macro, and the caller's promise.
+            unsafe { bits.add(i).write(_mm512_cmplt_epu8_mask(block.0, threshold.0)) };
         }
     }
     /// A word is a register's mask: no need to gather.
