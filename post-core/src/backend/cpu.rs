@@ -22,7 +22,7 @@ const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 /// Tasks that a worker gets of each batch, at least: they even out what else the machine does.
 const LABEL_TASKS: usize = 4;
 
-/// Labels of a scan that keep all threads busy, 1 MiB.
+/// Labels of a scan that keep a thread busy, 1 MiB.
 const SCAN_BATCH: usize = 1 << 16;
 
 /// Tasks a scan is cut into, for each thread.
@@ -71,7 +71,7 @@ impl Cpu {
             name: "CPU".into(),
             threads,
             batch: batch_labels(method, threads, ScryptParams::MAINNET.n),
-            scan_batch: SCAN_BATCH,
+            scan_batch: SCAN_BATCH * threads,
             labels: method.to_string(),
             scan: scan.to_string(),
         };

@@ -21,7 +21,7 @@ const _: () = assert!(CHUNK <= 1 << 16);
 const TAKEN: usize = ROW * 16 / 256 + 1;
 
 /// Words that wait at least, until the chunk ends: what was written just now is not read yet.
-const BEHIND: usize = 16;
+const BEHIND: usize = 8;
 
 /// Words that are moved to the front when the queue's end is reached. Mostly fewer wait.
 const MOVED: usize = 2 * BEHIND;
@@ -112,8 +112,8 @@ impl Waiting {
             // SAFETY: the caller's promise.
             unsafe { self.list_all::<B>(lists) };
         } else {
-            self.queue.words.copy_within(self.next..self.next + MOVED, 0);
-            self.queue.places.copy_within(self.next..self.next + MOVED, 0);
+            to_front(&mut self.queue.words, self.next);
+            to_front(&mut self.queue.places, self.next);
             (self.next, self.end) = (0, self.end - self.next);
         }
     }
@@ -161,6 +161,14 @@ impl Queue {
     unsafe fn get(&self, at: usize) -> (u64, u32) {
         // SAFETY: the caller's promise.
         unsafe { (*self.words.get_unchecked(at), *self.places.get_unchecked(at)) }
+    }
+}
+
+/// Moves as many as mostly wait: a fixed number needs no call.
+#[inline(always)]
+fn to_front<T: Copy>(queue: &mut [T; QUEUE + MOVED], from: usize) {
+    if let Some(waiting) = queue[from..].first_chunk::<MOVED>().copied() {
+        queue[..MOVED].copy_from_slice(&waiting);
     }
 }
 
