@@ -7,9 +7,6 @@ use post_core::label::tier::Tier;
 use post_core::label::worker::{Method, Worker};
 use post_core::params::ScryptParams;
 
-/// A multiple of every batch.
-const LABELS: u64 = 192;
-
 fn methods() -> Vec<Method> {
     let of = |tier| if tier == Tier::Scalar { vec![Method::new(tier)] } else { Method::all(tier) };
     Tier::available().into_iter().flat_map(of).collect()
@@ -19,10 +16,12 @@ fn labels(c: &mut Criterion) {
     let commitment = Commitment([7; 32]);
     for n in [512, 8192] {
         let mut group = c.benchmark_group("labels");
-        group.sample_size(10).throughput(Throughput::Elements(LABELS));
+        group.sample_size(10);
         for method in methods() {
             let mut worker = Worker::new(method, ScryptParams { n, r: 1, p: 1 }).expect("a few MiB");
-            let jobs: Vec<_> = (0..LABELS).map(|index| (commitment, index)).collect();
+            // What the backend gives a worker in one go.
+            let jobs: Vec<_> = (0..method.task() as u64).map(|index| (commitment, index)).collect();
+            group.throughput(Throughput::Elements(jobs.len() as u64));
             let mut out = vec![[0; 32]; jobs.len()];
             group.bench_function(format!("tier={}/way={}/n={n}", method.tier(), method.variant()), |b| {
                 b.iter(|| worker.full_labels(&jobs, std::hint::black_box(&mut out)));

@@ -45,13 +45,14 @@ pub(super) unsafe fn scan<B: Blocks>(
     hits: &mut Vec<Hit>,
 ) {
     crate::aligned::stack();
-    for (chunk, labels) in labels.chunks(CHUNK).enumerate() {
-        let first = first + (chunk * CHUNK) as u64;
+    // Only sets of a few labels have a threshold above 0: then many bytes hit, and are put in order while they are at hand.
+    let size = if job.difficulty.msb == 0 { CHUNK } else { CACHED };
+    for (chunk, labels) in labels.chunks(size).enumerate() {
+        let first = first + (chunk * size) as u64;
         let found = hits.len();
         for group in job.groups {
             // SAFETY: the caller's promise; chunks are not empty.
             unsafe {
-                // Only sets of a few labels have a threshold above 0: then some bytes hit as they are.
                 if job.difficulty.msb == 0 {
                     select::<B, false>(group, job.difficulty.msb, labels, buffers);
                 } else {
