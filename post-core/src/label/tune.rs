@@ -21,6 +21,9 @@ const ROUNDS: usize = 8;
 /// Candidates that far behind the best one after a round are not measured again.
 const HOPELESS: f64 = 0.92;
 
+/// Candidates that far behind the best one are as good, and the one that takes the least memory is taken.
+const EQUAL: f64 = 0.985;
+
 /// The tiers that may be the fastest, the likeliest first. A narrower one can win where wide registers lower the clock, but
 /// not one narrower still.
 pub(crate) fn likely() -> Vec<Tier> {
@@ -35,25 +38,27 @@ pub(crate) fn fastest(pool: &ThreadPool, tiers: &[Tier], scrypt: ScryptParams) -
         tiers.iter().flat_map(|tier| Method::all(*tier)).map(|method| (0.0, method)).collect();
     let deadline = Instant::now() + BUDGET;
     let mut longest = Duration::ZERO;
+    let top = |candidates: &[(f64, Method)]| candidates.iter().map(|(speed, _)| *speed).fold(0.0, f64::max);
     let best = |candidates: &[(f64, Method)]| {
-        let fastest = candidates.iter().max_by(|(a, _), (b, _)| a.total_cmp(b));
-        fastest.copied().filter(|(speed, _)| *speed > 0.0).unwrap_or((0.0, usual))
+        let enough = top(candidates) * EQUAL;
+        let equal = candidates.iter().filter(|(speed, _)| *speed > 0.0 && *speed >= enough);
+        equal.min_by_key(|(_, method)| method.table_bytes(scrypt.n)).map_or(usual, |(_, method)| *method)
     };
     for _ in 0..ROUNDS {
         for at in 0..candidates.len() {
             let start = Instant::now();
             // The next one may take as long as the longest so far.
             if start + longest > deadline {
-                return best(&candidates).1;
+                return best(&candidates);
             }
             let (speed, method) = &mut candidates[at];
             *speed = speed.max(labels_per_second(pool, *method, scrypt));
             longest = longest.max(start.elapsed());
         }
-        let enough = best(&candidates).0 * HOPELESS;
+        let enough = top(&candidates) * HOPELESS;
         candidates.retain(|(speed, _)| *speed >= enough);
     }
-    best(&candidates).1
+    best(&candidates)
 }
 
 /// The speeds of all threads together, each with memory of its own; 0 where there was not enough.
