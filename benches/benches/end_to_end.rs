@@ -117,16 +117,17 @@ fn proves(c: &mut Criterion) {
     let mut cpu = Cpu::new(kernel_threads()).unwrap();
     let randomx = LazyRandomX::new(Options::new(Mode::Light, 1));
     let groups: Vec<_> = (0..18).map(|group| NonceGroup::new(&Challenge([7; 32]), group, 0)).collect();
-    // The yardstick: labels that are in memory, scanned a megabyte at a time.
+    // The yardstick: labels that are in memory, scanned as many at a time as the backend likes.
+    let batch = cpu.info().scan_batch;
     let labels: Vec<Label> =
-        (0..1 << 16).map(|i: u128| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_le_bytes()).collect();
+        (0..batch as u128).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_le_bytes()).collect();
     for count in [1, 4, 8, 18] {
         let groups: Vec<_> = groups[..count].iter().collect();
         let difficulty = Difficulty::new(request.params.k1, PROVE_LABELS).unwrap();
         let (job, mut hits) = (ScanJob { groups: &groups, difficulty }, Vec::new());
         group.bench_function(format!("from=nowhere/groups={count}"), |b| {
             b.iter(|| {
-                for _ in 0..PROVE_LABELS >> 16 {
+                for _ in 0..PROVE_LABELS as usize / batch {
                     hits.clear();
                     cpu.scan(&job, 0, &labels, &mut hits).unwrap();
                 }

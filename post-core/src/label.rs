@@ -9,7 +9,6 @@ mod columns;
 mod keccak;
 pub mod kernels;
 mod lanes;
-mod prefetch;
 pub mod reference;
 mod romix;
 mod rows;

@@ -18,6 +18,7 @@ pub mod difficulty;
 pub mod index_packing;
 pub mod label;
 pub mod odds;
+mod prefetch;
 mod ranges;
 pub mod scan;
 pub mod watch;

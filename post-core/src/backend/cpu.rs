@@ -22,8 +22,11 @@ const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 /// Tasks that a worker gets of each batch, at least: they even out what else the machine does.
 const LABEL_TASKS: usize = 4;
 
-/// Labels of a scan that keep a thread busy, 1 MiB.
-const SCAN_BATCH: usize = 1 << 16;
+/// Labels of a scan that keep a thread busy, 8 MiB: to hand a scan to the threads and back takes a tenth of a millisecond.
+const SCAN_BATCH: usize = 1 << 19;
+
+/// More than that are not read at a time.
+const MAX_SCAN_BATCH: usize = 1 << 20;
 
 /// Tasks a scan is cut into, for each thread.
 const SCAN_TASKS: usize = 4;
@@ -71,7 +74,7 @@ impl Cpu {
             name: "CPU".into(),
             threads,
             batch: batch_labels(method, threads, ScryptParams::MAINNET.n),
-            scan_batch: SCAN_BATCH * threads,
+            scan_batch: (SCAN_BATCH * threads).min(MAX_SCAN_BATCH),
             labels: method.to_string(),
             scan: scan.to_string(),
         };

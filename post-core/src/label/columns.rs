@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use super::lanes::{Half, Line, MAX_LABELS, Square, half_of};
-use super::prefetch::prefetch_second_level;
+use crate::prefetch::prefetch_second_level;
 
 /// The sixteen words.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use super::prefetch::{prefetch, prefetch_write};
+use crate::prefetch::{prefetch, prefetch_write};
 
 /// ROMix's unit of storage, 128 B of one label: two halves of four rows.
 #[derive(Clone, Copy)]

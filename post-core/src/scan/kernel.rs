@@ -10,6 +10,7 @@ use super::found::{LAG, Lists, Waiting};
 use super::{Hit, NonceGroup, ScanJob};
 use crate::cipher::RoundKeys;
 use crate::label::Label;
+use crate::prefetch::prefetch_second_level;
 
 /// Labels that go through one cipher before the next: they stay in the second-level cache (256 KiB), and the lists of a
 /// nonce are long enough (64 labels) to fill the registers of its lazy cipher.
@@ -17,6 +18,9 @@ pub(super) const CHUNK: usize = 1 << 14;
 
 /// Labels of which the first-level cache holds all.
 const CACHED: usize = 1024;
+
+/// Labels that one prefetch asks for.
+const PREFETCHED: usize = 8;
 
 /// Memory of a worker.
 pub(super) struct Buffers {
@@ -47,16 +51,21 @@ pub(super) unsafe fn scan<B: Blocks>(
     crate::aligned::stack();
     // Only sets of a few labels have a threshold above 0: then many bytes hit, and are put in order while they are at hand.
     let size = if job.difficulty.msb == 0 { CHUNK } else { CACHED };
-    for (chunk, labels) in labels.chunks(size).enumerate() {
-        let first = first + (chunk * size) as u64;
+    let all = labels;
+    for (chunk, labels) in all.chunks(size).enumerate() {
         let found = hits.len();
-        for group in job.groups {
+        // Every group asks for a part of the next chunk.
+        let next = &all[chunk * size + labels.len()..];
+        let next = &next[..next.len().min(size)];
+        let first = first + (chunk * size) as u64;
+        for (number, group) in job.groups.iter().enumerate() {
+            let part = number * next.len() / job.groups.len()..(number + 1) * next.len() / job.groups.len();
             // SAFETY: the caller's promise; chunks are not empty.
             unsafe {
                 if job.difficulty.msb == 0 {
-                    select::<B, false>(group, job.difficulty.msb, labels, buffers);
+                    select::<B, false>(group, job.difficulty.msb, labels, &next[part], buffers);
                 } else {
-                    select::<B, true>(group, job.difficulty.msb, labels, buffers);
+                    select::<B, true>(group, job.difficulty.msb, labels, &next[part], buffers);
                 }
                 decide::<B>(group, job.difficulty.lsb, labels, &mut buffers.open);
             }
@@ -71,19 +80,29 @@ pub(super) unsafe fn scan<B: Blocks>(
 }
 
 /// Puts every label of a chunk through the group's cipher and lists the bytes that equal the threshold and, if `LESS`,
-/// those below it.
+/// those below it. `next` is brought nearer meanwhile.
 ///
 /// # Safety
 /// The processor has the instructions of `B`; there are at most CHUNK labels.
 #[inline(always)]
-unsafe fn select<B: Blocks, const LESS: bool>(group: &NonceGroup, msb: u8, labels: &[Label], buffers: &mut Buffers) {
+unsafe fn select<B: Blocks, const LESS: bool>(
+    group: &NonceGroup,
+    msb: u8,
+    labels: &[Label],
+    next: &[Label],
+    buffers: &mut Buffers,
+) {
     let keys = spread::<B>(group.cipher.round_keys());
     let threshold = B::repeat(&[msb; 16]);
     let (rows, rest) = labels.as_chunks::<ROW>();
     let (mut open, mut sure) = (Waiting::new(), Waiting::new());
     buffers.open.clear();
     buffers.sure.clear();
+    let asked = next.len().div_ceil(PREFETCHED * rows.len().max(1));
     for (row, labels) in rows.iter().enumerate() {
+        for i in 0..asked {
+            prefetch_second_level(next.as_ptr().wrapping_add((row * asked + i) * PREFETCHED));
+        }
         // SAFETY: the caller's promise.
         unsafe {
             write_bits::<B, LESS>(labels, &keys, threshold, open.bits(row), sure.bits(row));

@@ -3,7 +3,7 @@
 
 /// Asks for both cache lines of a line of 128 B, to be read.
 #[inline(always)]
-pub(super) fn prefetch<T>(line: *const T) {
+pub(crate) fn prefetch<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch changes nothing and faults on no address.
     unsafe {
@@ -19,18 +19,25 @@ pub(super) fn prefetch<T>(line: *const T) {
 }
 
 /// The same, but for the second-level cache, which waits for more lines at a time.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn prefetch_second_level<T>(line: *const T) {
+pub(crate) fn prefetch_second_level<T>(line: *const T) {
+    #[cfg(target_arch = "x86_64")]
     // SAFETY: as above.
     unsafe {
         std::arch::asm!("prefetcht1 [{0}]", "prefetcht1 [{0} + 64]", in(reg) line, options(nostack, preserves_flags, readonly));
     }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("prfm pldl2keep, [{0}]", "prfm pldl2keep, [{0}, #64]", in(reg) line, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = line;
 }
 
 /// Asks for both cache lines of a line, to be written. The few x86-64 processors without `prefetchw` do nothing.
 #[inline(always)]
-pub(super) fn prefetch_write<T>(line: *const T) {
+pub(crate) fn prefetch_write<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: as above.
     unsafe {
