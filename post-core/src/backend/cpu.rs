@@ -22,8 +22,8 @@ const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 /// Tasks that a worker gets of each batch, at least: they even out what else the machine does.
 const LABEL_TASKS: usize = 4;
 
-/// Labels of a scan that keep a thread busy, 8 MiB: to hand a scan to the threads and back takes a tenth of a millisecond.
-const SCAN_BATCH: usize = 1 << 19;
+/// Labels of a scan that keep a thread busy, 2 MiB: to hand a scan to the threads and back takes a tenth of a millisecond.
+const SCAN_BATCH: usize = 1 << 17;
 
 /// More than that are not read at a time.
 const MAX_SCAN_BATCH: usize = 1 << 20;
