@@ -2,7 +2,7 @@
 
 /// As large as the widest register, and as a line of the caches.
 #[repr(align(64))]
-struct Register;
+struct Register(#[expect(dead_code, reason = "only its alignment matters")] [u8; 64]);
 
 /// Makes the compiler align the stack of the function that this is inlined into to lines of the caches.
 ///
@@ -10,5 +10,5 @@ struct Register;
 /// more; registers of 32 and 64 B then straddle lines, in some runs and not in others.
 #[inline(always)]
 pub(crate) fn stack() {
-    std::hint::black_box(&mut Register);
+    std::hint::black_box(&mut Register([0; 64]));
 }

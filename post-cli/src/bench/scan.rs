@@ -15,7 +15,7 @@ use crate::machine;
 /// Nonce groups that are measured: of 16, 64, 128 and 288 nonces a pass.
 pub(crate) const GROUPS: [usize; 4] = [1, 4, 8, 18];
 
-/// Labels in a worker's buffer: what `prove` reads at a time.
+/// Labels in a worker's buffer, 1 MiB: the kernels are measured, not the memory behind the caches.
 const LABELS: usize = 1 << 16;
 
 pub(super) const GIB: f64 = (1_u64 << 30) as f64;

@@ -13,19 +13,23 @@ use crate::params::ScryptParams;
 use crate::scan::tier::Scanner;
 use crate::scan::{self, Hit, ScanJob};
 
-/// Rows of scratch a worker fills per batch: about a third of a second's work.
+/// Rows of scratch a worker fills per batch at least: about a third of a second's work without wide registers.
 const ROWS_PER_BATCH: u64 = 1 << 21;
+
+/// Rows that it may fill for the sake of several tasks: a fifth of a second's work with the widest registers, which have the
+/// longest tasks.
+const MAX_ROWS_PER_BATCH: u64 = 1 << 23;
 
 /// Labels per worker and batch at most, so that a cheap label function does not ask for much memory.
 const MAX_LABELS_PER_BATCH: u64 = 1 << 14;
 
-/// Tasks that a worker gets of each batch, at least: they even out what else the machine does.
-const LABEL_TASKS: usize = 4;
+/// Tasks that a worker gets of each batch, if they are not too long: they even out what else the machine does.
+const LABEL_TASKS: u64 = 4;
 
 /// Labels of a scan that keep a thread busy, 2 MiB: to hand a scan to the threads and back takes a tenth of a millisecond.
 const SCAN_BATCH: usize = 1 << 17;
 
-/// More than that are not read at a time.
+/// More are not read at a time, so that of many threads each gets less.
 const MAX_SCAN_BATCH: usize = 1 << 20;
 
 /// Tasks a scan is cut into, for each thread.
@@ -156,8 +160,9 @@ impl Cpu {
 
 /// Labels of cost `n` that all threads compute before they are handed on.
 fn batch_labels(method: Method, threads: usize, n: u32) -> u64 {
-    let task = method.task() as u64;
-    let each = (ROWS_PER_BATCH / u64::from(n)).min(MAX_LABELS_PER_BATCH).max(task * LABEL_TASKS as u64);
+    let (task, n) = (method.task() as u64, u64::from(n));
+    let several = (task * LABEL_TASKS).min(MAX_ROWS_PER_BATCH / n).max(1);
+    let each = (ROWS_PER_BATCH / n).min(MAX_LABELS_PER_BATCH).max(several);
     each.next_multiple_of(task) * threads as u64
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A *group* is the labels that registers hold side by side. One *stream* takes one or several groups through each step
 //! together; several streams in turn give the look-ups of one the time the others take. A stream either fills its table,
-//! or walks through it, or holds one group that fills and one that walks: then memory is busy evenly, and hardly ever
+//! or walks through it, or holds groups that fill and as many that walk: then memory is busy evenly, and hardly ever
 //! waited for.
 
 // Groups and rows are indexed on both sides of most steps; iterators would hide which is which.
@@ -12,7 +12,7 @@
 
 use super::lanes::{Half, Line, MAX_LABELS, consecutive};
 
-/// Fill steps that the request for a line's memory runs ahead of the write.
+/// Rows of the table that the request for a line's memory runs ahead of the write.
 const WRITE_AHEAD: usize = 2;
 
 /// Labels of one cost on their way through one half of ROMix.

@@ -42,7 +42,9 @@ pub(crate) fn fastest(pool: &ThreadPool, tiers: &[Tier], scrypt: ScryptParams) -
     let best = |candidates: &[(f64, Method)]| {
         let enough = top(candidates) * EQUAL;
         let equal = candidates.iter().filter(|(speed, _)| *speed > 0.0 && *speed >= enough);
-        equal.min_by_key(|(_, method)| method.table_bytes(scrypt.n)).map_or(usual, |(_, method)| *method)
+        let bytes = |method: &Method| method.table_bytes(scrypt.n);
+        let least = equal.min_by(|(a, x), (b, y)| bytes(x).cmp(&bytes(y)).then(b.total_cmp(a)));
+        least.map_or(usual, |(_, method)| *method)
     };
     for _ in 0..ROUNDS {
         for at in 0..candidates.len() {

@@ -1,7 +1,7 @@
 //! The bytes of a chunk that a group's cipher picked out, listed by the nonce they stand for.
 //!
 //! Where bits are set is as random as the cipher's output, and a branch on it would be guessed wrong about as often as not.
-//! So there is none: words wait in a queue, which every step takes a few bits of, whether there are any or not.
+//! So there is none where few are set: words wait in a queue, which every row takes a few bits of, whether there are any or not.
 #![allow(unsafe_code)]
 
 use super::blocks::{Bits, Blocks, LAZY, ROW};

@@ -1,7 +1,7 @@
 //! The scan, written once for all instruction tiers: a chunk of labels under one cipher after the other.
 //!
 //! Almost every label misses, but one byte in 256 must be looked at twice. The loop over the ciphers only writes down a bit
-//! for each of these; the bits of some steps ago are listed beside it, by instructions that the ciphers leave room for.
+//! for each of these; the bits of some rows ago are listed beside it, by instructions that the ciphers leave room for.
 //! What is listed by nonce then goes through the nonce's lazy cipher, eight labels under one key.
 #![allow(unsafe_code)]
 
@@ -12,8 +12,8 @@ use crate::cipher::RoundKeys;
 use crate::label::Label;
 use crate::prefetch::prefetch_second_level;
 
-/// Labels that go through one cipher before the next: they stay in the second-level cache (256 KiB), and the lists of a
-/// nonce are long enough (64 labels) to fill the registers of its lazy cipher.
+/// Labels that go through one cipher before the next. They and those that come next (256 KiB each) fit into a second-level
+/// cache of 1 MiB, and the lists of a nonce are long enough (64 labels) to fill the registers of its lazy cipher.
 pub(super) const CHUNK: usize = 1 << 14;
 
 /// Labels of which the first-level cache holds all.
@@ -101,7 +101,10 @@ unsafe fn select<B: Blocks, const LESS: bool>(
     let asked = next.len().div_ceil(PREFETCHED * rows.len().max(1));
     for (row, labels) in rows.iter().enumerate() {
         for i in 0..asked {
-            prefetch_second_level(next.as_ptr().wrapping_add((row * asked + i) * PREFETCHED));
+            let label = (row * asked + i) * PREFETCHED;
+            if label < next.len() {
+                prefetch_second_level(next.as_ptr().wrapping_add(label));
+            }
         }
         // SAFETY: the caller's promise.
         unsafe {
@@ -226,8 +229,7 @@ fn take(group: &NonceGroup, first: u64, lists: &Lists, hits: &mut Vec<Hit>) {
     hits.extend(lists.iter().map(|(lane, label)| group.hit(lane, first + u64::from(label))));
 }
 
-/// AES alone, without any comparison: the bound of [`scan`]. Returns something that depends on every
-/// block.
+/// AES alone, without any comparison: the bound of [`scan`]. Returns something that depends on every block.
 ///
 /// # Safety
 /// The processor has the instructions of `B`.

@@ -158,7 +158,8 @@ impl FromStr for Tier {
     }
 }
 
-/// Finds hits with one tier, on one thread at a time. Its memory (about 140 KiB) is used again from call to call.
+/// Finds hits with one tier, on one thread at a time. Its memory is used again from call to call: room for
+/// every byte to hit (1 MiB), of which mainnet's difficulty touches a few KiB.
 pub struct Scanner {
     tier: Tier,
     kernel: Option<&'static Kernel>,
@@ -208,6 +209,7 @@ mod tests {
     use crate::difficulty::Difficulty;
     use crate::identity::Challenge;
     use crate::scan::NonceGroup;
+    use crate::scan::kernel::CHUNK;
 
     fn judge(job: &ScanJob<'_>, first: u64, labels: &[Label]) -> Vec<Hit> {
         let mut hits = Vec::new();
@@ -264,6 +266,23 @@ mod tests {
                 equals_the_reference(&job, u64::from(u32::MAX) - 50, &labels[..length]);
             }
         }
+    }
+
+    #[test]
+    fn chunks_equal_the_reference() {
+        let groups = groups(7..9);
+        let groups: Vec<_> = groups.iter().collect();
+        let labels = labels(2 * CHUNK + 33, 3);
+        let job = ScanJob { groups: &groups, difficulty: Difficulty { msb: 0, lsb: 1 << 55 } };
+        for length in [CHUNK - 1, CHUNK, CHUNK + 1, labels.len()] {
+            equals_the_reference(&job, u64::from(u32::MAX) - 50, &labels[..length]);
+        }
+        // A list as long as can be: every label of a chunk is open at the same byte, and hits.
+        let open = labels.iter().find(|label| groups[0].cipher.encrypt(label).contains(&0)).unwrap();
+        let job = ScanJob { groups: &groups, difficulty: Difficulty { msb: 0, lsb: (1 << 56) - 1 } };
+        let same = vec![*open; 2 * CHUNK + 33];
+        assert!(judge(&job, 0, &same).len() >= same.len());
+        equals_the_reference(&job, 0, &same);
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Blocks for Ymm {
             (ymm!(_mm256_set1_epi64x(LAZY_MASK.cast_signed())), ymm!(_mm256_set1_epi64x(bound.cast_signed())));
         // SAFETY: the caller's promise.
         let label = |i: usize| unsafe { labels.add(usize::from(at[i])).cast() };
-        let mut blocks = [low; LAZY / Self::LABELS];
+        let mut blocks = [Self::repeat(&[0; 16]); LAZY / Self::LABELS];
         for (i, block) in blocks.iter_mut().enumerate() {
             *block = ymm!(_mm256_loadu2_m128i(label(i + LAZY / 2), label(i))).xor(keys[0]);
         }

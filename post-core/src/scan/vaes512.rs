@@ -113,7 +113,7 @@ impl Blocks for Zmm {
             (zmm!(_mm512_set1_epi64(LAZY_MASK.cast_signed())), zmm!(_mm512_set1_epi64(bound.cast_signed())));
         // SAFETY: the caller's promise.
         let label = |i: usize| unsafe { labels.add(usize::from(at[i])).cast() };
-        let mut blocks = [low; LAZY / Self::LABELS];
+        let mut blocks = [Self::repeat(&[0; 16]); LAZY / Self::LABELS];
         for (i, block) in blocks.iter_mut().enumerate() {
             // Every other label, so that the two masks below fit into each other.
             *block = zmm!(_mm512_castsi128_si512(_mm_loadu_si128(label(i))));
